@@ -1,0 +1,22 @@
+//! Tables on RocksDB, and the raft log's synced append.
+//!
+//! Two stores, each a RocksDB of its own, because they want opposite things:
+//!
+//! * [`Storage`] holds the replicated state. Its writes ([`Batch`]) are atomic but not synced: after
+//!   a crash the state is what was last flushed, and the raft log brings it forward again.
+//! * [`Log`] holds raft's log, vote and marks. One writer thread groups what waits and syncs once.
+//!
+//! Never in this crate: what a key means, protobuf, raft's own types. No other crate names RocksDB.
+
+mod error;
+mod table;
+mod batch;
+mod generation;
+mod state;
+mod log;
+
+pub use batch::Batch;
+pub use error::Error;
+pub use log::{Done, Log, LogOperation, LogOptions};
+pub use state::{Storage, StorageOptions};
+pub use table::Table;

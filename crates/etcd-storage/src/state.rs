@@ -1,0 +1,252 @@
+//! The replicated state: tables, atomic batches, flushes, checkpoints and their install.
+
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, WriteOptions};
+
+use crate::error::open_rocksdb;
+use crate::generation::Generations;
+use crate::{Batch, Error, Table};
+
+/// Bounds of the state's memory and files.
+#[derive(Debug, Clone)]
+pub struct StorageOptions {
+    /// Bytes of changes kept in memory before they are flushed; bounds the replay after a crash.
+    pub write_buffer_bytes: usize,
+    /// Bytes of file blocks cached for reads.
+    pub block_cache_bytes: usize,
+    /// Files kept open at once.
+    pub max_open_files: i32,
+}
+
+impl Default for StorageOptions {
+    fn default() -> StorageOptions {
+        StorageOptions {
+            write_buffer_bytes: 32 << 20,
+            block_cache_bytes: 32 << 20,
+            max_open_files: 512,
+        }
+    }
+}
+
+/// The replicated state of one member. Cheap to clone; every clone sees the same state.
+///
+/// Writes are not synced: see [`Storage::flush`].
+#[derive(Clone)]
+pub struct Storage {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    generations: Generations,
+    options: StorageOptions,
+    /// Replaced as a whole by [`Storage::install`]; readers keep the one they started with.
+    current: ArcSwap<Generation>,
+}
+
+struct Generation {
+    number: u64,
+    path: PathBuf,
+    db: DB,
+}
+
+impl std::fmt::Debug for Storage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Storage").field("path", &self.shared.current.load().path).finish()
+    }
+}
+
+impl Storage {
+    /// Opens the state under `directory`, or makes an empty one where there is none.
+    ///
+    /// # Errors
+    /// `InUse`, `Foreign`, `Damaged` or `Io`, each with the path; nothing on disk is changed then.
+    pub fn open(directory: &Path, options: StorageOptions) -> Result<Storage, Error> {
+        let generations = Generations::open(directory)?;
+        let number = generations.current()?;
+        let generation = Generation::open(number, &generations.path(number), &options)?;
+        generations.point_to(number)?;
+        generations.remove_others(number);
+        let current = ArcSwap::from_pointee(generation);
+        Ok(Storage { shared: Arc::new(Shared { generations, options, current }) })
+    }
+
+    /// The value of `key` in `table`.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let generation = self.shared.current.load();
+        let value = generation.db.get(table.row(key));
+        Ok(value.map_err(|error| generation.error(&error))?.map(Bytes::from))
+    }
+
+    /// The values of several keys of `table`, in the order of the keys.
+    pub fn get_many<'k>(
+        &self,
+        table: Table,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+    ) -> Result<Vec<Option<Bytes>>, Error> {
+        let generation = self.shared.current.load();
+        let values = generation.db.multi_get(keys.into_iter().map(|key| table.row(key)));
+        values
+            .into_iter()
+            .map(|value| Ok(value.map_err(|error| generation.error(&error))?.map(Bytes::from)))
+            .collect()
+    }
+
+    /// Shows every row of `range` to `visit`, ascending, as of one moment, until it breaks.
+    ///
+    /// An empty end reaches to the end of the table. Nothing is copied: the slices are valid during
+    /// the call only.
+    pub fn scan(
+        &self,
+        table: Table,
+        range: Range<&[u8]>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let generation = self.shared.current.load_full();
+        let mut options = rocksdb::ReadOptions::default();
+        options.set_iterate_upper_bound(table.range_end(range.end));
+        let mut rows = generation.db.raw_iterator_opt(options);
+        rows.seek(table.row(range.start));
+        while let Some((row, value)) = rows.item() {
+            if visit(&row[1..], value).is_break() {
+                return Ok(());
+            }
+            rows.next();
+        }
+        rows.status().map_err(|error| generation.error(&error))
+    }
+
+    /// The row with the greatest key of `table`.
+    pub fn last(&self, table: Table) -> Result<Option<(Bytes, Bytes)>, Error> {
+        let generation = self.shared.current.load_full();
+        let mut options = rocksdb::ReadOptions::default();
+        options.set_iterate_lower_bound(table.row(&[]));
+        options.set_iterate_upper_bound(table.end());
+        let mut rows = generation.db.raw_iterator_opt(options);
+        rows.seek_to_last();
+        let last = rows.item().map(|(row, value)| {
+            (Bytes::copy_from_slice(&row[1..]), Bytes::copy_from_slice(value))
+        });
+        rows.status().map_err(|error| generation.error(&error))?;
+        Ok(last)
+    }
+
+    /// Makes all changes of `batch` visible at once. Not durable before the next [`flush`].
+    ///
+    /// # Errors
+    /// `NoSpace` or `Io`: the caller must stop the process, the state may no longer be written.
+    ///
+    /// [`flush`]: Storage::flush
+    pub fn commit(&self, batch: Batch) -> Result<(), Error> {
+        let generation = self.shared.current.load();
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        generation.db.write_opt(batch.inner, &options).map_err(|error| generation.error(&error))
+    }
+
+    /// Writes everything committed so far to files: it survives a crash from here on.
+    pub fn flush(&self) -> Result<(), Error> {
+        let generation = self.shared.current.load_full();
+        generation.db.flush().map_err(|error| generation.error(&error))
+    }
+
+    /// Makes a durable copy of the state in `directory`, which must not exist: hard links where the
+    /// file system allows. The copy holds at least everything committed before the call.
+    pub fn checkpoint(&self, directory: &Path) -> Result<(), Error> {
+        let generation = self.shared.current.load_full();
+        let checkpoint = rocksdb::checkpoint::Checkpoint::new(&generation.db);
+        checkpoint
+            .and_then(|checkpoint| checkpoint.create_checkpoint(directory))
+            .map_err(|error| Error::from_rocksdb(directory, &error))
+    }
+
+    /// Reads one row of a checkpoint without opening it for writes.
+    pub fn read_checkpoint(
+        directory: &Path,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<Bytes>, Error> {
+        let error_here = |error: rocksdb::Error| Error::from_rocksdb(directory, &error);
+        let db = DB::open_for_read_only(&rocksdb::Options::default(), directory, false)
+            .map_err(error_here)?;
+        Ok(db.get(table.row(key)).map_err(error_here)?.map(Bytes::from))
+    }
+
+    /// Replaces the whole state by the files of a checkpoint, which are moved away from `directory`
+    /// (it must be on the same file system). The swap is atomic, on disk and for readers.
+    pub fn install(&self, directory: &Path) -> Result<(), Error> {
+        let old = self.shared.current.load_full();
+        let generations = &self.shared.generations;
+        let number = old.number + 1;
+        let path = generations.path(number);
+        std::fs::rename(directory, &path).map_err(|error| Error::from_io(directory, &error))?;
+        let new = Generation::open(number, &path, &self.shared.options)?;
+        generations.point_to(number)?;
+        self.shared.current.store(Arc::new(new));
+        let old_path = old.path.clone();
+        drop(old);
+        // A reader may hold the old generation a moment longer: open files survive their unlinking.
+        if let Err(error) = std::fs::remove_dir_all(&old_path) {
+            tracing::warn!(path = %old_path.display(), %error, "could not remove replaced state");
+        }
+        Ok(())
+    }
+
+    /// Where a snapshot may be received: beside the state, on the same file system.
+    pub fn scratch_directory(&self, name: &str) -> PathBuf {
+        self.shared.generations.path(0).with_file_name(name)
+    }
+
+    /// Bytes that the state takes on disk and in the memory not yet flushed.
+    pub fn size_on_disk(&self) -> u64 {
+        let generation = self.shared.current.load();
+        let property = |name: &str| {
+            generation.db.property_int_value(name).ok().flatten().unwrap_or_default()
+        };
+        property("rocksdb.total-sst-files-size") + property("rocksdb.cur-size-all-mem-tables")
+    }
+}
+
+impl Generation {
+    fn open(number: u64, path: &Path, options: &StorageOptions) -> Result<Generation, Error> {
+        let db = open_rocksdb(&rocksdb_options(options), path)?;
+        Ok(Generation { number, path: path.to_owned(), db })
+    }
+
+    fn error(&self, error: &rocksdb::Error) -> Error {
+        Error::from_rocksdb(&self.path, error)
+    }
+}
+
+fn rocksdb_options(options: &StorageOptions) -> rocksdb::Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(&Cache::new_lru_cache(options.block_cache_bytes));
+    blocks.set_block_size(16 << 10);
+    blocks.set_format_version(5);
+    // Every file also holds rows of the small tables, so its key range says little: a bloom filter
+    // keeps a lookup of a revision out of the files that do not have it.
+    blocks.set_bloom_filter(10.0, false);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+
+    let mut rocksdb = rocksdb::Options::default();
+    rocksdb.create_if_missing(true);
+    rocksdb.set_block_based_table_factory(&blocks);
+    rocksdb.set_write_buffer_size(options.write_buffer_bytes);
+    rocksdb.set_max_write_buffer_number(3);
+    rocksdb.set_max_open_files(options.max_open_files);
+    rocksdb.set_max_background_jobs(2);
+    rocksdb.set_compression_type(DBCompressionType::Lz4);
+    rocksdb.set_bytes_per_sync(1 << 20);
+    // One writer, so the locking that lets several insert at once would only cost.
+    rocksdb.set_allow_concurrent_memtable_write(false);
+    rocksdb.set_keep_log_file_num(2);
+    rocksdb.set_max_log_file_size(1 << 20);
+    rocksdb.set_stats_dump_period_sec(0);
+    rocksdb.set_stats_persist_period_sec(0);
+    rocksdb
+}
