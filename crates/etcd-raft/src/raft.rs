@@ -1,0 +1,367 @@
+//! The face of the consensus: propose, read, hand over, stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use etcd_membership::{ClusterId, MemberId};
+use etcd_proto::raftpb::Proposal;
+use etcd_proto::raftpb::peer_server::PeerServer;
+use etcd_storage::Log;
+use futures_util::future::BoxFuture;
+use openraft::{Config, SnapshotPolicy};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+use tonic::service::Routes;
+
+use crate::barrier::{Barrier, Readers};
+use crate::leader::{Contact, Leader, LeaderWatch};
+use crate::link::{Connect, MAX_MESSAGE_BYTES};
+use crate::log_store::LogStore;
+use crate::machine::Machine;
+use crate::network::{NetworkFactory, Peers};
+use crate::metrics::Metrics;
+use crate::openraft_types::OpenRaft;
+use crate::peer_service::{PeerService, Shared};
+use crate::proposer::{Proposer, Submission, Submissions};
+use crate::tasks::Tasks;
+use crate::waiters::{Abandoned, Waiters};
+use crate::{
+    Applied, Error, Membership, Position, ProposeError, ReadError, StateMachine, Status,
+    TransferError, retention,
+};
+
+/// How long a follower's installation of a snapshot may take.
+const INSTALL_SNAPSHOT_MS: u64 = 10 * 60 * 1000;
+
+/// What a member needs to take part.
+pub struct Options {
+    /// This member.
+    pub member: MemberId,
+    /// Its cluster: members of another are refused.
+    pub cluster: ClusterId,
+    /// The server version told to other members.
+    pub version: &'static str,
+    /// The members of a new cluster. Ignored when the log holds anything: then it knows better.
+    pub bootstrap: Option<Membership>,
+    /// This member's log.
+    pub log: Log,
+    /// How other members are reached.
+    pub connect: Connect,
+    /// How often a leader asserts itself.
+    pub heartbeat_interval: Duration,
+    /// How long a follower waits for a leader, at least.
+    pub election_timeout: Duration,
+    /// Entries applied between two flushes of the state, which let the log before them go.
+    pub snapshot_entries: u64,
+    /// Entries kept behind a flush for members that are slower.
+    pub catch_up_entries: u64,
+    /// Whether a member asks around before it disturbs a leader with an election.
+    pub pre_vote: bool,
+}
+
+/// A member's handle on the consensus. Cheap to clone.
+pub struct Raft<R> {
+    shared: Arc<Handle<R>>,
+}
+
+impl<R> Clone for Raft<R> {
+    fn clone(&self) -> Raft<R> {
+        Raft { shared: self.shared.clone() }
+    }
+}
+
+struct Handle<R> {
+    member: MemberId,
+    submissions: Submissions,
+    readers: Readers,
+    waiters: Arc<Waiters<R>>,
+    leader: LeaderWatch,
+    applied: watch::Receiver<Position>,
+    tasks: Tasks,
+    core: Box<dyn Core>,
+    routes: Routes,
+}
+
+/// What needs openraft itself, whatever the state machine is.
+trait Core: Send + Sync {
+    fn transfer_leader(&self, target: u64) -> BoxFuture<'_, bool>;
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+struct CoreOf<M: StateMachine> {
+    raft: OpenRaft<M>,
+    service: PeerService<M>,
+}
+
+impl<M: StateMachine> Core for CoreOf<M> {
+    fn transfer_leader(&self, target: u64) -> BoxFuture<'_, bool> {
+        Box::pin(async move { self.raft.trigger().transfer_leader(target).await.is_ok() })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.service.close();
+            if let Err(error) = self.raft.shutdown().await {
+                tracing::warn!(%error, "raft did not stop cleanly");
+            }
+        })
+    }
+}
+
+impl<R: Send + 'static> Raft<R> {
+    /// Starts to take part: with the members of `bootstrap` when the log is new, else as the log says.
+    /// Entries that were known as committed are applied before this returns.
+    ///
+    /// # Errors
+    /// Log and state are unreadable or do not fit each other. Nothing was changed then.
+    pub async fn start<M: StateMachine<Reply = R>>(
+        options: Options,
+        machine: M,
+    ) -> Result<Raft<R>, Error> {
+        let config = Arc::new(config(&options)?);
+        let log = LogStore::open(options.log)?;
+        let applied = Applied::load(machine.storage())?;
+        check_state_reaches_log(&log, &applied)?;
+        let waiters = Arc::new(Waiters::new(first_proposal_id(options.member)));
+        let (position, applied_position) = watch::channel(applied.position);
+        let storage = machine.storage().clone();
+        let tasks = Tasks::default();
+        let peers = Peers::new(
+            options.cluster,
+            options.member,
+            options.version,
+            options.connect,
+            options.election_timeout,
+            tasks.clone(),
+        );
+        let network = NetworkFactory { peers: peers.clone(), storage: storage.clone() };
+        let fresh = log.is_fresh() && applied.position.index == 0;
+        let machine = Machine::new(machine, applied, waiters.clone(), position);
+        let raft: OpenRaft<M> =
+            openraft::Raft::new(options.member.0, config, network, log.clone(), machine)
+                .await
+                .map_err(|error| Error::Stopped(error.to_string()))?;
+        if let (true, Some(membership)) = (fresh, options.bootstrap) {
+            let initialized = raft.initialize(membership.nodes()).await;
+            initialized.map_err(|error| Error::Stopped(error.to_string()))?;
+        }
+        // A follower's timer runs for one and a half election timeouts at most.
+        let contact = Contact::new(options.election_timeout * 2);
+        let leader = LeaderWatch::new(Metrics::of(&raft), contact.clone());
+        let submissions =
+            Proposer::start(raft.clone(), peers.clone(), waiters.clone(), leader.clone(), &tasks);
+        let applied = applied_position.clone();
+        let readers = Barrier::start(raft.clone(), peers, leader.clone(), applied, tasks.clone());
+        tasks.spawn(retention::run(raft.clone(), log, options.catch_up_entries));
+        let service = PeerService::new(Shared {
+            cluster: options.cluster,
+            member: options.member,
+            raft: raft.clone(),
+            submissions: submissions.clone(),
+            storage,
+            contact,
+            tasks: tasks.clone(),
+        });
+        let server = PeerServer::new(service.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        let handle = Handle {
+            member: options.member,
+            submissions,
+            readers,
+            waiters,
+            leader,
+            applied: applied_position,
+            tasks,
+            core: Box::new(CoreOf { raft, service }),
+            routes: Routes::new(server),
+        };
+        Ok(Raft { shared: Arc::new(handle) })
+    }
+
+    /// Brings `command` into the log and waits until this member has applied it.
+    ///
+    /// # Errors
+    /// See [`ProposeError`]: only `NotAccepted` means that the command has no effect for sure.
+    pub async fn propose(&self, command: Bytes, deadline: Instant) -> Result<R, ProposeError> {
+        let shared = &self.shared;
+        let (id, reply) = shared.waiters.register();
+        // Gives up the place among the waiters when the caller goes away, too.
+        let mut place = Place { waiters: &shared.waiters, id, left: false };
+        let submission = Submission::Local(Proposal { id, command });
+        let answered = async {
+            shared.submissions.send(submission).await.map_err(|_| ProposeError::Stopped)?;
+            reply.await.map_err(|_| ProposeError::Stopped)
+        };
+        tokio::select! {
+            answered = answered => answered,
+            () = tokio::time::sleep_until(deadline) => Err(match place.leave() {
+                Abandoned::BeforeDispatch => ProposeError::NotAccepted,
+                Abandoned::AfterDispatch => ProposeError::Unknown,
+            }),
+            () = shared.tasks.stopping() => Err(ProposeError::Stopped),
+        }
+    }
+
+    /// Waits until this member's state holds everything that was committed before the call.
+    ///
+    /// # Errors
+    /// No leader confirmed in time, or the state did not get there in time.
+    pub async fn read_barrier(&self, deadline: Instant) -> Result<(), ReadError> {
+        let (reader, ready) = oneshot::channel();
+        let shared = &self.shared;
+        let confirmed = async {
+            shared.readers.send(reader).await.map_err(|_| ReadError::Stopped)?;
+            ready.await.map_err(|_| ReadError::Stopped)
+        };
+        tokio::select! {
+            confirmed = confirmed => confirmed,
+            () = tokio::time::sleep_until(deadline) => Err(ReadError::TimedOut),
+            () = shared.tasks.stopping() => Err(ReadError::Stopped),
+        }
+    }
+
+    /// What this member knows right now.
+    pub fn status(&self) -> Status {
+        let applied = *self.shared.applied.borrow();
+        let member = self.shared.member;
+        let leader = self.shared.leader.alive().map(MemberId);
+        self.shared.leader.metrics.with(|metrics| {
+            let committed = metrics.cluster_committed.max(metrics.local_committed);
+            let mut learners = metrics.membership_config.membership().learner_ids();
+            Status {
+                member,
+                leader,
+                term: metrics.current_term,
+                committed: Position::of(committed).index.max(applied.index),
+                applied,
+                is_learner: learners.any(|id| id == member.0),
+            }
+        })
+    }
+
+    /// Hands leadership to `target` and waits until this member knows it as the leader.
+    pub async fn transfer_leader(
+        &self,
+        target: MemberId,
+        deadline: Instant,
+    ) -> Result<(), TransferError> {
+        let mut metrics = self.shared.leader.metrics.clone();
+        if self.shared.leader.current() != Leader::This {
+            return Err(TransferError::NotLeader);
+        }
+        if !metrics.with(|metrics| metrics.membership_config.voter_ids().any(|id| id == target.0)) {
+            return Err(TransferError::BadTarget);
+        }
+        if target == self.shared.member {
+            return Ok(());
+        }
+        if !self.shared.core.transfer_leader(target.0).await {
+            return Err(TransferError::Stopped);
+        }
+        let leads = metrics
+            .wait_for(|metrics| (metrics.current_leader == Some(target.0)).then_some(()));
+        match tokio::time::timeout_at(deadline, leads).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(TransferError::Stopped),
+            Err(_) => Err(TransferError::TimedOut),
+        }
+    }
+
+    /// The voter that is best prepared to lead after this member: the one whose log reaches
+    /// furthest. `None` when this member does not lead, or leads alone.
+    pub fn successor(&self) -> Option<MemberId> {
+        self.shared.leader.metrics.with(|metrics| {
+            let replication = metrics.replication.as_ref()?;
+            let voters = metrics.membership_config.voter_ids();
+            let others = voters.filter(|id| *id != self.shared.member.0);
+            let reached = others.map(|id| (replication.get(&id).copied().flatten(), id));
+            reached.max().map(|(_, id)| MemberId(id))
+        })
+    }
+
+    /// Stops to take part. Callers that wait are told so.
+    pub async fn shutdown(&self) {
+        self.shared.tasks.stop();
+        self.shared.waiters.clear();
+        self.shared.core.shutdown().await;
+        self.shared.tasks.ended().await;
+    }
+
+    /// Resolves with the reason when the consensus cannot go on: the process must end then.
+    pub async fn failed(&self) -> Error {
+        let mut metrics = self.shared.leader.metrics.clone();
+        let failed = metrics.wait_for(|metrics| metrics.running_state.clone().err()).await;
+        Error::Stopped(failed.map_or_else(|_| "its task ended".to_owned(), |f| f.to_string()))
+    }
+
+    /// The gRPC service for the peer listeners.
+    pub fn peer_routes(&self) -> Routes {
+        self.shared.routes.clone()
+    }
+}
+
+/// A caller's place among the waiters.
+struct Place<'w, R> {
+    waiters: &'w Waiters<R>,
+    id: u64,
+    left: bool,
+}
+
+impl<R> Place<'_, R> {
+    fn leave(&mut self) -> Abandoned {
+        self.left = true;
+        self.waiters.abandon(self.id)
+    }
+}
+
+impl<R> Drop for Place<'_, R> {
+    fn drop(&mut self) {
+        if !self.left {
+            self.leave();
+        }
+    }
+}
+
+/// Proposal ids of two members, or of two lives of one, must not meet in the log's tail.
+fn first_proposal_id(member: MemberId) -> u64 {
+    member.0.rotate_left(32) ^ rand::random::<u64>()
+}
+
+/// The log may have let go only of what the state holds.
+fn check_state_reaches_log(log: &LogStore, applied: &Applied) -> Result<(), Error> {
+    let purged = log.purged();
+    if purged.index > applied.position.index {
+        return Err(Error::Damaged(format!(
+            "the state reaches entry {}, but the raft log starts only after entry {}: the state \
+             was lost or replaced; restore this member from its peers or from a snapshot",
+            applied.position.index, purged.index
+        )));
+    }
+    Ok(())
+}
+
+fn config(options: &Options) -> Result<Config, Error> {
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let election = milliseconds(options.election_timeout);
+    let config = Config {
+        cluster_name: options.cluster.to_string(),
+        heartbeat_interval: milliseconds(options.heartbeat_interval),
+        // A follower waits for the maximum plus a random part of this range: one to one and a half
+        // election timeouts, where etcd waits for one to two.
+        election_timeout_min: election / 2,
+        election_timeout_max: election,
+        install_snapshot_timeout: INSTALL_SNAPSHOT_MS,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_entries),
+        // What is purged and when is decided in `retention`; a member gets a snapshot only when the
+        // entries that it needs are gone.
+        max_in_snapshot_log_to_keep: u64::MAX,
+        replication_lag_threshold: u64::MAX,
+        enable_pre_vote: Some(options.pre_vote),
+        // A restarted leader must be elected again: its state may not have reached the log's end.
+        enable_leader_restore: Some(false),
+        ..Config::default()
+    };
+    config.validate().map_err(|error| Error::Stopped(error.to_string()))
+}

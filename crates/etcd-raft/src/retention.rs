@@ -1,0 +1,47 @@
+//! How much of the log is kept behind the state.
+
+use std::time::Duration;
+
+use crate::StateMachine;
+use crate::log_store::LogStore;
+use crate::metrics::Metrics;
+use crate::openraft_types::OpenRaft;
+
+/// Bytes of entries kept for members that are behind, however few entries they are: more is cheaper
+/// to send as a snapshot.
+const CATCH_UP_BYTES: usize = 64 << 20;
+/// How often a snapshot that is due by size may be asked for.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Lets go of entries that are behind both the flushed state and what slow members may still ask
+/// for. Raft's snapshot says what is flushed; nothing after it is ever purged.
+pub(crate) async fn run<M: StateMachine>(
+    raft: OpenRaft<M>,
+    log: LogStore,
+    catch_up_entries: u64,
+) {
+    let mut metrics = Metrics::of(&raft);
+    let mut last = None;
+    loop {
+        tokio::select! {
+            newer = metrics.wait_for(|metrics| metrics.snapshot.filter(|_| metrics.snapshot > last)) => {
+                let Ok(snapshot) = newer else { return };
+                last = Some(snapshot);
+                log.snapshot_taken();
+                let by_count = snapshot.index.saturating_sub(catch_up_entries);
+                let by_bytes = log.index_within(CATCH_UP_BYTES).min(snapshot.index + 1);
+                if let Some(upto) = by_count.max(by_bytes).checked_sub(1)
+                    && raft.trigger().purge_log(upto).await.is_err()
+                {
+                    return;
+                }
+            }
+            () = log.snapshot_due() => {
+                if raft.trigger().snapshot().await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(PACE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Who waits for the reply to which proposal.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+/// The callers on this member that wait for their proposal to be applied here.
+pub(crate) struct Waiters<R> {
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, Waiter<R>>>,
+}
+
+struct Waiter<R> {
+    reply: oneshot::Sender<R>,
+    /// Whether the proposal left this member or reached its log: then it may take effect.
+    dispatched: bool,
+}
+
+/// What became of a proposal whose caller stops waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Abandoned {
+    /// It never left: it has no effect, now or later.
+    BeforeDispatch,
+    /// It may still be applied.
+    AfterDispatch,
+}
+
+impl<R> Waiters<R> {
+    /// Numbers start at `seed`, which should differ between members and between starts, so that a
+    /// reply to an earlier life's proposal finds nobody.
+    pub(crate) fn new(seed: u64) -> Waiters<R> {
+        Waiters { next: AtomicU64::new(seed), waiting: Mutex::new(HashMap::new()) }
+    }
+
+    pub(crate) fn register(&self) -> (u64, oneshot::Receiver<R>) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (reply, receiver) = oneshot::channel();
+        self.waiting.lock().insert(id, Waiter { reply, dispatched: false });
+        (id, receiver)
+    }
+
+    /// Marks the proposals that still have a caller as dispatched; the others are removed.
+    pub(crate) fn dispatch<P>(&self, proposals: &mut Vec<P>, id: impl Fn(&P) -> u64) {
+        let mut waiting = self.waiting.lock();
+        proposals.retain(|proposal| match waiting.get_mut(&id(proposal)) {
+            Some(waiter) => {
+                waiter.dispatched = true;
+                true
+            }
+            None => false,
+        });
+    }
+
+    pub(crate) fn is_waiting(&self, id: u64) -> bool {
+        self.waiting.lock().contains_key(&id)
+    }
+
+    /// Takes back [`Waiters::dispatch`]: a leader refused the proposals, they are in no log.
+    pub(crate) fn refused(&self, ids: impl Iterator<Item = u64>) {
+        let mut waiting = self.waiting.lock();
+        for id in ids {
+            if let Some(waiter) = waiting.get_mut(&id) {
+                waiter.dispatched = false;
+            }
+        }
+    }
+
+    pub(crate) fn abandon(&self, id: u64) -> Abandoned {
+        match self.waiting.lock().remove(&id) {
+            Some(Waiter { dispatched: false, .. }) => Abandoned::BeforeDispatch,
+            _ => Abandoned::AfterDispatch,
+        }
+    }
+
+    /// The callers of `ids` that wait on this member, in the same order.
+    pub(crate) fn take(
+        &self,
+        ids: impl Iterator<Item = u64>,
+    ) -> Vec<Option<oneshot::Sender<R>>> {
+        let mut waiting = self.waiting.lock();
+        ids.map(|id| waiting.remove(&id).map(|waiter| waiter.reply)).collect()
+    }
+
+    /// Ends every wait: the member stops.
+    pub(crate) fn clear(&self) {
+        self.waiting.lock().clear();
+    }
+}

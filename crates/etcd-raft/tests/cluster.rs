@@ -1,0 +1,165 @@
+//! Three members in one process, with real connections, logs and states.
+
+mod register;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use etcd_membership::ClusterId;
+use etcd_raft::{ProposeError, ReadError, TransferError};
+use register::{Cluster, leader, soon};
+use tokio::time::Instant;
+
+fn command(number: usize) -> Bytes {
+    Bytes::from(format!("command {number}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_proposed_anywhere_is_applied_everywhere_in_one_order() {
+    let cluster = Cluster::of(3).await;
+    let members = cluster.start_all().await;
+    let mut replies = Vec::new();
+    for number in 0..30 {
+        let member = &members[number % 3];
+        replies.push(member.raft.propose(command(number), soon()).await.expect("applied"));
+    }
+    assert_eq!(replies, (0..30).collect::<Vec<_>>());
+    for member in &members {
+        member.raft.read_barrier(soon()).await.expect("a read index");
+        assert_eq!(member.commands(), (0..30).map(command).collect::<Vec<_>>());
+    }
+    for member in members {
+        member.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_callers_at_once_each_get_the_reply_to_their_own_command() {
+    let cluster = Cluster::of(3).await;
+    let members = cluster.start_all().await;
+    let mut callers = tokio::task::JoinSet::new();
+    for number in 0..2000 {
+        let raft = members[number % 3].raft.clone();
+        callers.spawn(async move { (number, raft.propose(command(number), soon()).await) });
+    }
+    let mut placed = vec![None; 2000];
+    while let Some(done) = callers.join_next().await {
+        let (number, reply) = done.expect("no panic");
+        placed[usize::try_from(reply.expect("applied")).expect("a place")] = Some(command(number));
+    }
+    let expected: Vec<_> = placed.into_iter().map(|c| c.expect("each place once")).collect();
+    for member in &members {
+        member.raft.read_barrier(soon()).await.expect("a read index");
+        assert_eq!(member.commands(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_the_restart_of_every_member() {
+    let cluster = Cluster::of(3).await;
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        let members = cluster.start_all().await;
+        for number in 0..10 {
+            let command = command(round * 100 + number);
+            members[number % 3].raft.propose(command.clone(), soon()).await.expect("applied");
+            expected.push(command);
+        }
+        for member in members {
+            member.stop().await;
+        }
+    }
+    let members = cluster.start_all().await;
+    for member in &members {
+        member.raft.read_barrier(soon()).await.expect("a read index");
+        assert_eq!(member.commands(), expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_goes_on_when_the_leader_stops() {
+    let cluster = Cluster::of(3).await;
+    let mut members = cluster.start_all().await;
+    let place = leader(&members).await;
+    members[place].raft.propose(command(1), soon()).await.expect("applied");
+    let stopped = members.remove(place);
+    let number = usize::try_from(stopped.id.0 - 1).expect("a place");
+    stopped.stop().await;
+    members[0].raft.propose(command(2), soon()).await.expect("applied by the others");
+    let back = cluster.start(number).await;
+    back.raft.read_barrier(soon()).await.expect("a read index");
+    assert_eq!(back.commands(), vec![command(1), command(2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_behind_the_kept_log_comes_back_by_a_snapshot() {
+    let mut cluster = Cluster::of(3).await;
+    cluster.snapshot_entries = 10;
+    cluster.catch_up_entries = 2;
+    let mut members = cluster.start_all().await;
+    let place = (leader(&members).await + 1) % 3;
+    let away = members.remove(place);
+    let number = usize::try_from(away.id.0 - 1).expect("a place");
+    away.stop().await;
+    let mut expected = Vec::new();
+    for number in 0..200 {
+        // One entry each: nothing else is waiting.
+        members[0].raft.propose(command(number), soon()).await.expect("applied");
+        expected.push(command(number));
+    }
+    let back = cluster.start(number).await;
+    back.raft.read_barrier(soon()).await.expect("a read index");
+    assert_eq!(back.commands(), expected);
+    back.raft.propose(command(200), soon()).await.expect("applied");
+    expected.push(command(200));
+    // And it keeps what it was given.
+    back.stop().await;
+    let back = cluster.start(number).await;
+    back.raft.read_barrier(soon()).await.expect("a read index");
+    assert_eq!(back.commands(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_quorum_nothing_is_accepted_and_nothing_is_confirmed() {
+    let cluster = Cluster::of(3).await;
+    let member = cluster.start(0).await;
+    let deadline = Instant::now() + Duration::from_millis(300);
+    let proposed = member.raft.propose(command(1), deadline).await;
+    assert_eq!(proposed, Err(ProposeError::NotAccepted));
+    let read = member.raft.read_barrier(Instant::now() + Duration::from_millis(300)).await;
+    assert_eq!(read, Err(ReadError::TimedOut));
+    assert_eq!(member.raft.status().leader, None);
+    // What was given up is not applied later.
+    let other = cluster.start(1).await;
+    other.raft.propose(command(2), soon()).await.expect("two of three suffice");
+    assert_eq!(other.commands(), vec![command(2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leadership_can_be_handed_over() {
+    let cluster = Cluster::of(3).await;
+    let members = cluster.start_all().await;
+    let old = leader(&members).await;
+    members[old].raft.propose(command(1), soon()).await.expect("applied");
+    let target = members[old].raft.successor().expect("two others follow");
+    members[old].raft.transfer_leader(target, soon()).await.expect("handed over");
+    let new = leader(&members).await;
+    assert_eq!(members[new].id, target);
+    let again = members[old].raft.transfer_leader(target, soon()).await;
+    assert_eq!(again, Err(TransferError::NotLeader));
+    members[old].raft.propose(command(2), soon()).await.expect("applied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_another_cluster_is_refused() {
+    let cluster = Cluster::of(3).await;
+    let one = cluster.start(0).await;
+    let two = cluster.start(1).await;
+    let place = cluster.path(2);
+    let stranger = cluster.start_in(2, &place, ClusterId(8)).await;
+    one.raft.propose(command(1), soon()).await.expect("two of three suffice");
+    let deadline = Instant::now() + Duration::from_secs(2);
+    assert!(stranger.raft.read_barrier(deadline).await.is_err());
+    assert_eq!(stranger.commands(), Vec::<Bytes>::new());
+    two.raft.propose(command(2), soon()).await.expect("undisturbed");
+}
