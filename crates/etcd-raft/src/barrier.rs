@@ -77,7 +77,8 @@ impl<M: StateMachine> Barrier<M> {
             Leader::Other { member, urls } => {
                 let link = self.peers.link(*member, urls, Purpose::Control);
                 let kind = MessageType::MsgReadIndex.into();
-                let answer = link.call(Message { r#type: kind, ..Message::default() }).await.ok()?;
+                let answer =
+                    link.call(Message { r#type: kind, ..Message::default() }).await.ok()?;
                 (!answer.reject).then_some(answer.index)
             }
         }

@@ -44,7 +44,10 @@ fn position(message: &Message) -> Option<LogId> {
 }
 
 /// `kind` is `MsgApp`, or `MsgHeartbeat` for the empty ones that only assert leadership.
-pub(crate) fn append_to_wire(kind: MessageType, request: &AppendEntriesRequest<TypeConfig>) -> Message {
+pub(crate) fn append_to_wire(
+    kind: MessageType,
+    request: &AppendEntriesRequest<TypeConfig>,
+) -> Message {
     let commit = Position::of(request.leader_commit);
     Message {
         entries: request.entries.iter().map(entry_to_wire).collect(),
@@ -54,7 +57,9 @@ pub(crate) fn append_to_wire(kind: MessageType, request: &AppendEntriesRequest<T
     }
 }
 
-pub(crate) fn append_from_wire(message: Message) -> Result<AppendEntriesRequest<TypeConfig>, Error> {
+pub(crate) fn append_from_wire(
+    message: Message,
+) -> Result<AppendEntriesRequest<TypeConfig>, Error> {
     let commit = Position { term: message.commit_term, index: message.commit };
     Ok(AppendEntriesRequest {
         vote: vote(&message),
@@ -90,7 +95,10 @@ pub(crate) fn append_result_from_wire(message: &Message) -> StreamAppendResult {
 }
 
 /// `kind` is `MsgVote` or `MsgPreVote`.
-pub(crate) fn vote_request_to_wire(kind: MessageType, request: &VoteRequest<TypeConfig>) -> Message {
+pub(crate) fn vote_request_to_wire(
+    kind: MessageType,
+    request: &VoteRequest<TypeConfig>,
+) -> Message {
     let context = if request.leadership_transfer { TRANSFER } else { b"" };
     Message {
         context: Bytes::from_static(context),
@@ -104,7 +112,10 @@ pub(crate) fn vote_request_from_wire(message: &Message) -> VoteRequest<TypeConfi
     request
 }
 
-pub(crate) fn vote_response_to_wire(kind: MessageType, response: &VoteResponse<TypeConfig>) -> Message {
+pub(crate) fn vote_response_to_wire(
+    kind: MessageType,
+    response: &VoteResponse<TypeConfig>,
+) -> Message {
     Message {
         reject: !response.vote_granted,
         ..message(kind, Some(&response.vote), response.last_log_id)

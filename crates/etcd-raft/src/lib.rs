@@ -1,4 +1,10 @@
 //! One log, one order, on every member: wraps openraft.
+//!
+//! [`Raft`] is a member's handle: propose, read barrier, leadership, status. [`StateMachine`] is what
+//! the caller replicates; it is handed [`Entry`] after entry, and keeps [`Applied`] beside its own
+//! rows. [`Options`] says who takes part and how others are reached.
+//!
+//! Never in this crate: what a command means. Never in its face: openraft's types.
 
 mod openraft_types;
 mod position;

@@ -16,9 +16,9 @@ use tonic::{Request, Streaming};
 
 use crate::tasks::Tasks;
 
-/// Makes a channel to the peer URLs of one member. A new one is made for every connection, so that a
-/// dead connection is never reused.
-pub type Connect = Arc<dyn Fn(&[String]) -> Channel + Send + Sync>;
+/// Makes a channel to the peer URLs of one member, or says why it cannot. A new one is made for every
+/// connection, so that a dead connection is never reused.
+pub type Connect = Arc<dyn Fn(&[String]) -> Result<Channel, String> + Send + Sync>;
 
 /// Bytes that travel in one gRPC message when more messages are waiting.
 const BATCH_BYTES: usize = 1 << 20;
@@ -72,12 +72,7 @@ struct Outgoing {
 
 impl Link {
     /// `silence` is how long a message may stay unanswered before the connection is given up.
-    pub(crate) fn open(
-        route: Route,
-        connect: Connect,
-        silence: Duration,
-        tasks: &Tasks,
-    ) -> Link {
+    pub(crate) fn open(route: Route, connect: Connect, silence: Duration, tasks: &Tasks) -> Link {
         let (queue, outgoing) = mpsc::unbounded_channel();
         let driver = Driver {
             route,
@@ -158,7 +153,8 @@ impl Driver {
         &mut self,
     ) -> Result<(mpsc::Sender<MessageBatch>, Streaming<MessageBatch>), tonic::Status> {
         let (requests, stream) = mpsc::channel(BATCHES_IN_FLIGHT);
-        let mut client = client((self.connect)(&self.route.urls));
+        let channel = (self.connect)(&self.route.urls).map_err(tonic::Status::unavailable)?;
+        let mut client = client(channel);
         let request = admitted(Request::new(ReceiverStream::new(stream)), &self.route);
         let answers = tokio::time::timeout(self.silence, client.messages(request))
             .await

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::openraft_types::{
     Commands, LogId, Membership as OpenraftMembership, RaftEntry, RaftPayload, TypeConfig, Vote,
 };
+use crate::tasks::Hold;
 use crate::{Error, Membership, Position};
 
 /// Bytes of recent entries kept in memory for replication and apply.
@@ -45,6 +46,7 @@ struct Shared {
     log: Log,
     tail: Mutex<Tail>,
     snapshot_due: Notify,
+    _hold: Hold,
 }
 
 /// The recent end of the log.
@@ -62,7 +64,7 @@ struct Tail {
 }
 
 impl LogStore {
-    pub(crate) fn open(log: Log) -> Result<LogStore, Error> {
+    pub(crate) fn open(log: Log, hold: Hold) -> Result<LogStore, Error> {
         let indexes = log.indexes()?;
         let mark = |name: &str| -> Result<Option<LogId>, Error> {
             let Some(bytes) = log.mark(name)? else { return Ok(None) };
@@ -88,7 +90,8 @@ impl LogStore {
             last = Some(decode_entry(records[0].clone())?.log_id);
         }
         let tail = Tail { written: indexes.end, last, purged, vote, ..Tail::default() };
-        let shared = Shared { log, tail: Mutex::new(tail), snapshot_due: Notify::new() };
+        let shared =
+            Shared { log, tail: Mutex::new(tail), snapshot_due: Notify::new(), _hold: hold };
         Ok(LogStore { shared: Arc::new(shared) })
     }
 
@@ -178,9 +181,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
     {
         let store = self.clone();
         let batches = stream::unfold(bounds(&range), move |range| {
-            let read = (!range.is_empty())
-                .then(|| store.read(range.start..range.end.min(range.start + READ_ENTRIES), MESSAGE_BYTES));
-            let next = read.filter(|read| read.as_ref().is_ok_and(|read| !read.is_empty()) || read.is_err());
+            let read = (!range.is_empty()).then(|| {
+                store.read(range.start..range.end.min(range.start + READ_ENTRIES), MESSAGE_BYTES)
+            });
+            let next = read
+                .filter(|read| read.as_ref().is_ok_and(|read| !read.is_empty()) || read.is_err());
             async move {
                 next.map(|read| match read {
                     Ok(entries) => {
@@ -249,7 +254,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(position.log_id().min(last))
     }
 
-    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: IOFlushed<TypeConfig>,
+    ) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = RaftEntry> + Send,
         I::IntoIter: Send,

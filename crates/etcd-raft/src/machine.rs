@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use etcd_proto::raftpb::ProposalBatch;
 use futures_util::{Stream, StreamExt};
-use openraft::storage::{
-    ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine,
-};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use prost::Message as _;
 use tokio::sync::{oneshot, watch};
 
@@ -15,6 +13,7 @@ use crate::openraft_types::{
     LogId, RaftEntry, RaftPayload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
 };
 use crate::snapshot::SnapshotFiles;
+use crate::tasks::Hold;
 use crate::waiters::Waiters;
 use crate::{Applied, Entry, Membership, Payload, Position, Proposal, StateMachine};
 
@@ -27,6 +26,7 @@ pub(crate) struct Machine<M: StateMachine> {
     applied: Applied,
     waiters: Arc<Waiters<M::Reply>>,
     position: watch::Sender<Position>,
+    _hold: Hold,
 }
 
 impl<M: StateMachine> Machine<M> {
@@ -35,8 +35,9 @@ impl<M: StateMachine> Machine<M> {
         applied: Applied,
         waiters: Arc<Waiters<M::Reply>>,
         position: watch::Sender<Position>,
+        hold: Hold,
     ) -> Machine<M> {
-        Machine { machine, applied, waiters, position }
+        Machine { machine, applied, waiters, position, _hold: hold }
     }
 
     fn meta(&self) -> SnapshotMeta {

@@ -60,10 +60,8 @@ impl Membership {
     pub(crate) fn from_openraft(position: Position, membership: &types::Membership) -> Membership {
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
         let members = membership.nodes().map(|(id, node)| {
-            let member = RaftMember {
-                peer_urls: node.peer_urls.clone(),
-                is_learner: !voters.contains(id),
-            };
+            let member =
+                RaftMember { peer_urls: node.peer_urls.clone(), is_learner: !voters.contains(id) };
             (MemberId(*id), member)
         });
         Membership { position, members: members.collect() }
@@ -74,8 +72,7 @@ impl Membership {
             return types::Membership::default();
         }
         let voters: BTreeSet<u64> = self.voters().map(|id| id.0).collect();
-        types::Membership::new(vec![voters], self.nodes())
-            .expect("every voter is among the nodes")
+        types::Membership::new(vec![voters], self.nodes()).expect("every voter is among the nodes")
     }
 
     pub(crate) fn to_stored(&self) -> types::StoredMembership {

@@ -3,8 +3,8 @@
 use openraft::RaftMetrics;
 use openraft::async_runtime::watch::WatchReceiver as _;
 
-use crate::openraft_types::{MetricsReceiver, OpenRaft, TypeConfig};
 use crate::StateMachine;
+use crate::openraft_types::{MetricsReceiver, OpenRaft, TypeConfig};
 
 /// The latest metrics of this member's raft.
 #[derive(Clone)]

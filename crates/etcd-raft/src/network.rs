@@ -10,9 +10,7 @@ use etcd_proto::raftpb::{Message, MessageType};
 use etcd_storage::Storage;
 use futures_util::{Stream, StreamExt};
 use openraft::base::{BoxFuture, BoxStream};
-use openraft::errors::{
-    NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable,
-};
+use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
@@ -26,7 +24,7 @@ use crate::codec;
 use crate::link::{Connect, Link, LinkError, Route};
 use crate::openraft_types::{Node, Snapshot, StreamAppendResult, TypeConfig, Vote};
 use crate::snapshot;
-use crate::tasks::Tasks;
+use crate::tasks::{Hold, Tasks};
 
 /// Append messages to one member that may be under way.
 const APPENDS_IN_FLIGHT: usize = 64;
@@ -59,7 +57,13 @@ struct Shared {
     /// The same for messages that wait for the other member's disk.
     append_silence: Duration,
     tasks: Tasks,
-    links: Mutex<HashMap<(u64, Purpose), (Vec<String>, Link)>>,
+    links: Mutex<HashMap<(u64, Purpose), Opened>>,
+}
+
+/// A link, and the URLs that it was opened for.
+struct Opened {
+    urls: Vec<String>,
+    link: Link,
 }
 
 impl Peers {
@@ -87,10 +91,10 @@ impl Peers {
     /// The link to a member, opened when there is none, replaced when its URLs changed.
     pub(crate) fn link(&self, member: u64, urls: &[String], purpose: Purpose) -> Link {
         let mut links = self.shared.links.lock();
-        if let Some((known, link)) = links.get(&(member, purpose))
-            && known == urls
+        if let Some(opened) = links.get(&(member, purpose))
+            && opened.urls == urls
         {
-            return link.clone();
+            return opened.link.clone();
         }
         let silence = match purpose {
             Purpose::Control => self.shared.control_silence,
@@ -99,7 +103,8 @@ impl Peers {
         let shared = &self.shared;
         let route = self.route(member, urls);
         let link = Link::open(route, shared.connect.clone(), silence, &shared.tasks);
-        links.insert((member, purpose), (urls.to_vec(), link.clone()));
+        let opened = Opened { urls: urls.to_vec(), link: link.clone() };
+        links.insert((member, purpose), opened);
         link
     }
 
@@ -144,6 +149,7 @@ impl NetworkFactory {
             route: self.peers.route(target, &node.peer_urls),
             connect: self.peers.shared.connect.clone(),
             storage: self.storage.clone(),
+            _hold: self.peers.shared.tasks.hold(),
         }
     }
 }
@@ -156,6 +162,7 @@ pub(crate) struct Network {
     route: Route,
     connect: Connect,
     storage: Storage,
+    _hold: Hold,
 }
 
 impl Network {
@@ -201,7 +208,10 @@ impl RaftNetworkV2<TypeConfig> for Network {
         option: RPCOption,
     ) -> BoxFuture<
         's,
-        Result<BoxStream<'s, Result<StreamAppendResult, RPCError<TypeConfig>>>, RPCError<TypeConfig>>,
+        Result<
+            BoxStream<'s, Result<StreamAppendResult, RPCError<TypeConfig>>>,
+            RPCError<TypeConfig>,
+        >,
     >
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,

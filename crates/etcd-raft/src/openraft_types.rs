@@ -37,8 +37,7 @@ pub(crate) type Membership = openraft::Membership<u64, Node>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 pub(crate) type StreamAppendResult = openraft::raft::StreamAppendResult<TypeConfig>;
-pub(crate) type Snapshot =
-    openraft::alias::SnapshotOf<TypeConfig, crate::snapshot::SnapshotFiles>;
+pub(crate) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, crate::snapshot::SnapshotFiles>;
 
 pub(crate) type MetricsReceiver =
     openraft::alias::WatchReceiverOf<TypeConfig, openraft::RaftMetrics<TypeConfig>>;

@@ -168,9 +168,7 @@ impl<M: StateMachine> Shared<M> {
         let kind = MessageType::MsgPropResp.into();
         match answer.await {
             Ok(Taken::Appended) => Ok(Message { r#type: kind, ..Message::default() }),
-            Ok(Taken::Refused) => {
-                Ok(Message { r#type: kind, reject: true, ..Message::default() })
-            }
+            Ok(Taken::Refused) => Ok(Message { r#type: kind, reject: true, ..Message::default() }),
             // Unknown: no answer on this stream either.
             Err(_) => std::future::pending().await,
         }

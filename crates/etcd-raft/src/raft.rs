@@ -19,8 +19,8 @@ use crate::leader::{Contact, Leader, LeaderWatch};
 use crate::link::{Connect, MAX_MESSAGE_BYTES};
 use crate::log_store::LogStore;
 use crate::machine::Machine;
-use crate::network::{NetworkFactory, Peers};
 use crate::metrics::Metrics;
+use crate::network::{NetworkFactory, Peers};
 use crate::openraft_types::OpenRaft;
 use crate::peer_service::{PeerService, Shared};
 use crate::proposer::{Proposer, Submission, Submissions};
@@ -120,13 +120,13 @@ impl<R: Send + 'static> Raft<R> {
         machine: M,
     ) -> Result<Raft<R>, Error> {
         let config = Arc::new(config(&options)?);
-        let log = LogStore::open(options.log)?;
+        let tasks = Tasks::default();
+        let log = LogStore::open(options.log, tasks.hold())?;
         let applied = Applied::load(machine.storage())?;
         check_state_reaches_log(&log, &applied)?;
         let waiters = Arc::new(Waiters::new(first_proposal_id(options.member)));
         let (position, applied_position) = watch::channel(applied.position);
         let storage = machine.storage().clone();
-        let tasks = Tasks::default();
         let peers = Peers::new(
             options.cluster,
             options.member,
@@ -137,7 +137,7 @@ impl<R: Send + 'static> Raft<R> {
         );
         let network = NetworkFactory { peers: peers.clone(), storage: storage.clone() };
         let fresh = log.is_fresh() && applied.position.index == 0;
-        let machine = Machine::new(machine, applied, waiters.clone(), position);
+        let machine = Machine::new(machine, applied, waiters.clone(), position, tasks.hold());
         let raft: OpenRaft<M> =
             openraft::Raft::new(options.member.0, config, network, log.clone(), machine)
                 .await
@@ -260,8 +260,8 @@ impl<R: Send + 'static> Raft<R> {
         if !self.shared.core.transfer_leader(target.0).await {
             return Err(TransferError::Stopped);
         }
-        let leads = metrics
-            .wait_for(|metrics| (metrics.current_leader == Some(target.0)).then_some(()));
+        let leads =
+            metrics.wait_for(|metrics| (metrics.current_leader == Some(target.0)).then_some(()));
         match tokio::time::timeout_at(deadline, leads).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(TransferError::Stopped),

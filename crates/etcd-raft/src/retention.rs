@@ -15,11 +15,7 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// Lets go of entries that are behind both the flushed state and what slow members may still ask
 /// for. Raft's snapshot says what is flushed; nothing after it is ever purged.
-pub(crate) async fn run<M: StateMachine>(
-    raft: OpenRaft<M>,
-    log: LogStore,
-    catch_up_entries: u64,
-) {
+pub(crate) async fn run<M: StateMachine>(raft: OpenRaft<M>, log: LogStore, catch_up_entries: u64) {
     let mut metrics = Metrics::of(&raft);
     let mut last = None;
     loop {

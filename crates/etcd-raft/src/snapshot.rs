@@ -90,7 +90,8 @@ pub(crate) async fn send(
         read
     });
     let request = admitted(Request::new(ReceiverStream::new(stream)), route);
-    let answer = client(connect(&route.urls)).snapshot(request).await?;
+    let channel = connect(&route.urls).map_err(Status::unavailable)?;
+    let answer = client(channel).snapshot(request).await?;
     let bytes = reading.await.map_err(std::io::Error::other)??;
     tracing::info!(peer = %route.to, index, bytes, "sent database snapshot");
     Ok(answer.into_inner())

@@ -2,6 +2,13 @@
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// Counts as a task for as long as it exists. A struct that owns files keeps it as its last field, so
+/// that the files are closed before it goes.
+pub(crate) struct Hold {
+    _token: TaskTrackerToken,
+}
 
 /// Spawns tasks that run until they are done or the member stops. Cheap to clone.
 #[derive(Clone, Default)]
@@ -19,6 +26,11 @@ impl Tasks {
         });
     }
 
+    /// Makes [`Tasks::ended`] wait until the hold is dropped: for what openraft's own tasks own.
+    pub(crate) fn hold(&self) -> Hold {
+        Hold { _token: self.tracker.token() }
+    }
+
     /// Resolves when the member stops.
     pub(crate) fn stopping(&self) -> WaitForCancellationFuture<'_> {
         self.stop.cancelled()
@@ -30,7 +42,7 @@ impl Tasks {
         self.tracker.close();
     }
 
-    /// Resolves when every task has ended.
+    /// Resolves when every task has ended and every hold is gone.
     pub(crate) async fn ended(&self) {
         self.tracker.wait().await;
     }

@@ -75,10 +75,7 @@ impl<R> Waiters<R> {
     }
 
     /// The callers of `ids` that wait on this member, in the same order.
-    pub(crate) fn take(
-        &self,
-        ids: impl Iterator<Item = u64>,
-    ) -> Vec<Option<oneshot::Sender<R>>> {
+    pub(crate) fn take(&self, ids: impl Iterator<Item = u64>) -> Vec<Option<oneshot::Sender<R>>> {
         let mut waiting = self.waiting.lock();
         ids.map(|id| waiting.remove(&id).map(|waiter| waiter.reply)).collect()
     }

@@ -14,7 +14,9 @@ pub enum Error {
         path: String,
     },
     /// The directory holds something that this crate did not write.
-    #[error("{path} does not hold this server's data ({reason}): give an empty --data-dir, or move it away")]
+    #[error(
+        "{path} does not hold this server's data ({reason}): give an empty --data-dir, or move it away"
+    )]
     Foreign {
         /// The directory.
         path: String,
@@ -22,7 +24,9 @@ pub enum Error {
         reason: String,
     },
     /// Bytes on disk are not what was written. Nothing was changed by noticing it.
-    #[error("{path} is damaged: {reason}; nothing was changed: keep a copy, then restore this member from its peers or from a snapshot")]
+    #[error(
+        "{path} is damaged: {reason}; nothing was changed: keep a copy, then restore this member from its peers or from a snapshot"
+    )]
     Damaged {
         /// The directory.
         path: String,
@@ -30,7 +34,9 @@ pub enum Error {
         reason: String,
     },
     /// The disk has no room left.
-    #[error("no space left on the disk of {path}: free some and start again; nothing acknowledged is lost")]
+    #[error(
+        "no space left on the disk of {path}: free some and start again; nothing acknowledged is lost"
+    )]
     NoSpace {
         /// The directory that could not grow.
         path: String,
@@ -100,10 +106,7 @@ impl From<Error> for std::io::Error {
 }
 
 /// Opens a RocksDB and says what is wrong in this crate's words.
-pub(crate) fn open_rocksdb(
-    options: &rocksdb::Options,
-    path: &Path,
-) -> Result<rocksdb::DB, Error> {
+pub(crate) fn open_rocksdb(options: &rocksdb::Options, path: &Path) -> Result<rocksdb::DB, Error> {
     let path: PathBuf = path.to_owned();
     rocksdb::DB::open(options, &path).map_err(|error| Error::from_rocksdb(&path, &error))
 }

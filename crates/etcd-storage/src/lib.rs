@@ -20,3 +20,8 @@ pub use error::Error;
 pub use log::{Done, Log, LogOperation, LogOptions};
 pub use state::{Storage, StorageOptions};
 pub use table::Table;
+
+/// The README's example, kept true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -263,7 +263,8 @@ fn mark_row(name: &str) -> Vec<u8> {
 
 /// A directory with files but no RocksDB in it belongs to somebody else.
 fn refuse_foreign(directory: &Path) -> Result<(), Error> {
-    let entries = std::fs::read_dir(directory).map_err(|error| Error::from_io(directory, &error))?;
+    let entries =
+        std::fs::read_dir(directory).map_err(|error| Error::from_io(directory, &error))?;
     let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
     let known = |name: &std::ffi::OsString| {
         name.to_str().is_some_and(|name| ["CURRENT", "LOCK", "LOG"].contains(&name))

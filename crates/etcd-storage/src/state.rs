@@ -128,9 +128,9 @@ impl Storage {
         options.set_iterate_upper_bound(table.end());
         let mut rows = generation.db.raw_iterator_opt(options);
         rows.seek_to_last();
-        let last = rows.item().map(|(row, value)| {
-            (Bytes::copy_from_slice(&row[1..]), Bytes::copy_from_slice(value))
-        });
+        let last = rows
+            .item()
+            .map(|(row, value)| (Bytes::copy_from_slice(&row[1..]), Bytes::copy_from_slice(value)));
         rows.status().map_err(|error| generation.error(&error))?;
         Ok(last)
     }
@@ -204,9 +204,8 @@ impl Storage {
     /// Bytes that the state takes on disk and in the memory not yet flushed.
     pub fn size_on_disk(&self) -> u64 {
         let generation = self.shared.current.load();
-        let property = |name: &str| {
-            generation.db.property_int_value(name).ok().flatten().unwrap_or_default()
-        };
+        let property =
+            |name: &str| generation.db.property_int_value(name).ok().flatten().unwrap_or_default();
         property("rocksdb.total-sst-files-size") + property("rocksdb.cur-size-all-mem-tables")
     }
 }

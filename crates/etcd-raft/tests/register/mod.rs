@@ -8,8 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use etcd_membership::{ClusterId, MemberId};
 use etcd_raft::{
-    Applied, Entry, Membership, Options, Payload, Raft, RaftMember, StateMachine,
-    StateMachineError,
+    Applied, Entry, Membership, Options, Payload, Raft, RaftMember, StateMachine, StateMachineError,
 };
 use etcd_storage::{Batch, Log, LogOptions, Storage, StorageOptions, Table};
 use tokio::net::TcpListener;
@@ -151,7 +150,7 @@ impl Cluster {
             log,
             connect: Arc::new(|urls| {
                 let endpoint = Endpoint::from_shared(urls[0].clone()).expect("a URL");
-                endpoint.connect_timeout(Duration::from_secs(1)).connect_lazy()
+                Ok(endpoint.connect_timeout(Duration::from_secs(1)).connect_lazy())
             }),
             heartbeat_interval: Duration::from_millis(50),
             election_timeout: Duration::from_millis(500),

@@ -1,0 +1,88 @@
+//! The service Cluster: its members.
+
+use std::sync::Arc;
+
+use etcd_proto::etcdserverpb::cluster_server::Cluster;
+use etcd_proto::etcdserverpb::{
+    Member, MemberAddRequest, MemberAddResponse, MemberListRequest, MemberListResponse,
+    MemberPromoteRequest, MemberPromoteResponse, MemberRemoveRequest, MemberRemoveResponse,
+    MemberUpdateRequest, MemberUpdateResponse,
+};
+use tonic::{Request, Response, Status};
+
+use crate::Api;
+use crate::deadline::Deadline;
+
+/// The revision in the headers of this service's answers: it has none to tell.
+const NO_REVISION: i64 = 0;
+
+/// Answers for members.
+pub(crate) struct ClusterService {
+    api: Arc<Api>,
+}
+
+impl ClusterService {
+    pub(crate) fn new(api: Arc<Api>) -> ClusterService {
+        ClusterService { api }
+    }
+
+    /// Every member that this one knows, by ascending id.
+    fn members(&self) -> Vec<Member> {
+        let cluster = self.api.views.cluster();
+        let member = |member: &etcd_membership::Member| Member {
+            id: member.id.0,
+            name: member.name.clone(),
+            peer_urls: member.peer_urls.clone(),
+            client_urls: member.client_urls.clone(),
+            is_learner: member.is_learner,
+        };
+        cluster.members.iter().map(member).collect()
+    }
+}
+
+#[tonic::async_trait]
+impl Cluster for ClusterService {
+    async fn member_list(
+        &self,
+        request: Request<MemberListRequest>,
+    ) -> Result<Response<MemberListResponse>, Status> {
+        if request.get_ref().linearizable {
+            let limit = self.api.limits.request_timeout;
+            self.api.read_barrier(Deadline::of(request.metadata(), limit)).await?;
+        }
+        let header = Some(self.api.header(NO_REVISION));
+        Ok(Response::new(MemberListResponse { header, members: self.members() }))
+    }
+
+    async fn member_add(
+        &self,
+        _: Request<MemberAddRequest>,
+    ) -> Result<Response<MemberAddResponse>, Status> {
+        Err(not_built("MemberAdd"))
+    }
+
+    async fn member_remove(
+        &self,
+        _: Request<MemberRemoveRequest>,
+    ) -> Result<Response<MemberRemoveResponse>, Status> {
+        Err(not_built("MemberRemove"))
+    }
+
+    async fn member_update(
+        &self,
+        _: Request<MemberUpdateRequest>,
+    ) -> Result<Response<MemberUpdateResponse>, Status> {
+        Err(not_built("MemberUpdate"))
+    }
+
+    async fn member_promote(
+        &self,
+        _: Request<MemberPromoteRequest>,
+    ) -> Result<Response<MemberPromoteResponse>, Status> {
+        Err(not_built("MemberPromote"))
+    }
+}
+
+fn not_built(method: &str) -> Status {
+    Status::unimplemented(format!("unknown method {method} for service etcdserverpb.Cluster"))
+}

@@ -1,0 +1,49 @@
+//! What every call must pass before its service sees it.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::Response;
+use tonic::Status;
+
+use crate::{Api, Error, rewording};
+
+/// Calls that a member without a vote serves. A range only if it is serializable, which the service
+/// looks at.
+const LEARNERS_CALLS: &[&str] = &[
+    "/etcdserverpb.Maintenance/Status",
+    "/etcdserverpb.Maintenance/Snapshot",
+    "/etcdserverpb.KV/Range",
+];
+
+/// Lets a call through or refuses it, and puts refusals of the gRPC library into etcd's words.
+pub(crate) async fn gate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    if let Err(error) = admit(&api, request.uri().path(), request.headers()) {
+        return Status::from(error).into_http();
+    }
+    let uri = request.uri().clone();
+    rewording::reword(next.run(request).await, uri.path())
+}
+
+/// The checks in etcd's order; the first that fails counts.
+fn admit(api: &Api, path: &str, headers: &HeaderMap) -> Result<(), Error> {
+    if api.stopping.is_stopping() {
+        return Err(Error::Stopped);
+    }
+    if !LEARNERS_CALLS.contains(&path) && api.is_learner() {
+        return Err(Error::NotSupportedForLearner);
+    }
+    if let Some(version) = headers.get("client-api-version")
+        && std::str::from_utf8(version.as_bytes()).is_err()
+    {
+        return Err(Error::InvalidClientApiVersion);
+    }
+    if headers.get("hasleader").is_some_and(|value| value == "true")
+        && api.raft.status().leader.is_none()
+    {
+        return Err(Error::NoLeader);
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! The service KV: reads and writes of keys.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use etcd_apply::Answer;
+use etcd_proto::etcdserverpb::kv_server::Kv;
+use etcd_proto::etcdserverpb::{
+    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
+    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RangeResponse, RangeStreamResponse,
+    TxnRequest, TxnResponse,
+};
+use tokio::sync::oneshot;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+use crate::check::{check_delete_range, check_put, check_range, check_txn};
+use crate::deadline::Deadline;
+use crate::overlap::check_overlaps;
+use crate::reading::{is_read_only, is_serializable};
+use crate::{Api, Error};
+
+/// Answers for keys.
+pub(crate) struct KvService {
+    api: Arc<Api>,
+}
+
+impl KvService {
+    pub(crate) fn new(api: Arc<Api>) -> KvService {
+        KvService { api }
+    }
+
+    fn deadline<T>(&self, request: &Request<T>) -> Deadline {
+        Deadline::of(request.metadata(), self.api.limits.request_timeout)
+    }
+
+    /// Waits until compactions up to `revision` are carried out.
+    async fn compacted(&self, revision: i64) -> Result<(), Error> {
+        let (done, is_done) = oneshot::channel();
+        let callback = Box::new(move || {
+            // The client may be gone.
+            let _ = done.send(());
+        });
+        self.api.views.mvcc.on_compacted(revision, callback);
+        is_done.await.map_err(|_| Error::Stopped)
+    }
+}
+
+#[tonic::async_trait]
+impl Kv for KvService {
+    type RangeStreamStream =
+        Pin<Box<dyn Stream<Item = Result<RangeStreamResponse, Status>> + Send>>;
+
+    async fn range(
+        &self,
+        request: Request<RangeRequest>,
+    ) -> Result<Response<RangeResponse>, Status> {
+        let deadline = self.deadline(&request);
+        let request = request.into_inner();
+        if !request.serializable && self.api.is_learner() {
+            return Err(Error::NotSupportedForLearner.into());
+        }
+        check_range(&request)?;
+        if !request.serializable {
+            self.api.read_barrier(deadline).await?;
+        }
+        let mut response = self.api.read_range(request).await?;
+        response.header = self.api.complete(response.header);
+        Ok(Response::new(response))
+    }
+
+    async fn range_stream(
+        &self,
+        _: Request<RangeRequest>,
+    ) -> Result<Response<Self::RangeStreamStream>, Status> {
+        Err(Status::unimplemented("unknown method RangeStream for service etcdserverpb.KV"))
+    }
+
+    async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
+        let deadline = self.deadline(&request);
+        let request = request.into_inner();
+        check_put(&request)?;
+        let command = InternalRaftRequest { put: Some(request), ..Default::default() };
+        let Answer::Put(mut response) = self.api.propose(&command, deadline).await? else {
+            return Err(unexpected());
+        };
+        response.header = self.api.complete(response.header);
+        Ok(Response::new(response))
+    }
+
+    async fn delete_range(
+        &self,
+        request: Request<DeleteRangeRequest>,
+    ) -> Result<Response<DeleteRangeResponse>, Status> {
+        let deadline = self.deadline(&request);
+        let request = request.into_inner();
+        check_delete_range(&request)?;
+        let command = InternalRaftRequest { delete_range: Some(request), ..Default::default() };
+        let Answer::DeleteRange(mut response) = self.api.propose(&command, deadline).await? else {
+            return Err(unexpected());
+        };
+        response.header = self.api.complete(response.header);
+        Ok(Response::new(response))
+    }
+
+    async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
+        let deadline = self.deadline(&request);
+        let request = request.into_inner();
+        check_txn(&request, self.api.limits.max_txn_ops)?;
+        check_overlaps(&request)?;
+        let mut response = if is_read_only(&request) {
+            if !is_serializable(&request) {
+                self.api.read_barrier(deadline).await?;
+            }
+            self.api.read_txn(request).await?
+        } else {
+            let command = InternalRaftRequest { txn: Some(request), ..Default::default() };
+            match self.api.propose(&command, deadline).await? {
+                Answer::Txn(response) => response,
+                _ => return Err(unexpected()),
+            }
+        };
+        response.header = self.api.complete(response.header);
+        Ok(Response::new(response))
+    }
+
+    async fn compact(
+        &self,
+        request: Request<CompactionRequest>,
+    ) -> Result<Response<CompactionResponse>, Status> {
+        let deadline = self.deadline(&request);
+        let CompactionRequest { revision, physical } = request.into_inner();
+        let compaction = Some(CompactionRequest { revision, physical });
+        let command = InternalRaftRequest { compaction, ..Default::default() };
+        let answer = self.api.propose(&command, deadline).await;
+        match answer {
+            Ok(_) if physical => self.compacted(revision).await?,
+            // Whoever asks for what is compacted already waits for those before him all the same.
+            Err(Error::Compacted) if physical => {
+                self.compacted(self.api.views.mvcc.compact_revision()).await?;
+            }
+            _ => {}
+        }
+        let Answer::Compaction(mut response) = answer? else { return Err(unexpected()) };
+        response.header = self.api.complete(response.header);
+        Ok(Response::new(response))
+    }
+}
+
+/// The applier answers each command with an answer of its kind.
+pub(crate) fn unexpected() -> Status {
+    Error::other("etcdserver: the reply is of another kind than the request").into()
+}

@@ -1,0 +1,48 @@
+//! Bounds on what a client may ask.
+
+use std::time::Duration;
+
+/// The bounds that a member's configuration sets on requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The most compares, and the most operations of a list, of a txn (`--max-txn-ops`); a nested
+    /// txn has what its parent leaves.
+    pub max_txn_ops: usize,
+    /// The most bytes of a command (`--max-request-bytes`).
+    pub max_request_bytes: usize,
+    /// How long a command or a read barrier may take: 5 s and two election timeouts.
+    pub request_timeout: Duration,
+    /// The most bytes of the storage (`--quota-backend-bytes`); 0 is etcd's 2 GiB, less is none.
+    pub quota_backend_bytes: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_txn_ops: 128,
+            max_request_bytes: 1_572_864,
+            request_timeout: Duration::from_secs(7),
+            quota_backend_bytes: 0,
+        }
+    }
+}
+
+impl Limits {
+    /// Bytes of a gRPC message beyond the command's: its other fields.
+    const MESSAGE_OVERHEAD_BYTES: usize = 512 << 10;
+    /// The quota when none is configured.
+    const DEFAULT_QUOTA_BYTES: i64 = 2 << 30;
+
+    /// The most bytes of a gRPC message that is received.
+    pub fn max_message_bytes(&self) -> usize {
+        self.max_request_bytes.saturating_add(Limits::MESSAGE_OVERHEAD_BYTES)
+    }
+
+    /// The quota in bytes as the status tells it: negative is none.
+    pub fn quota_bytes(&self) -> i64 {
+        match self.quota_backend_bytes {
+            0 => Limits::DEFAULT_QUOTA_BYTES,
+            bytes => bytes,
+        }
+    }
+}

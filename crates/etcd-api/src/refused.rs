@@ -1,0 +1,46 @@
+//! What the floors below refuse, as rows of the table.
+
+use etcd_apply::Refusal;
+
+use crate::Error;
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Compacted => Error::Compacted,
+            Refusal::FutureRevision => Error::FutureRevision,
+            Refusal::KeyNotFound => Error::KeyNotFound,
+            Refusal::LeaseNotFound => Error::LeaseNotFound,
+            Refusal::NoSpace => Error::NoSpace,
+            Refusal::Corrupt => Error::Corrupt,
+            Refusal::MemberNotFound => Error::MemberNotFound,
+            refusal @ (Refusal::Unsupported(_) | Refusal::Malformed) => Error::other(refusal),
+        }
+    }
+}
+
+impl From<etcd_apply::Error> for Error {
+    fn from(error: etcd_apply::Error) -> Error {
+        match error {
+            etcd_apply::Error::Refused(refusal) => refusal.into(),
+            error => internal(&error),
+        }
+    }
+}
+
+impl From<etcd_mvcc::Error> for Error {
+    fn from(error: etcd_mvcc::Error) -> Error {
+        match error {
+            etcd_mvcc::Error::Compacted => Error::Compacted,
+            etcd_mvcc::Error::FutureRevision => Error::FutureRevision,
+            etcd_mvcc::Error::KeyNotFound => Error::KeyNotFound,
+            error => internal(&error),
+        }
+    }
+}
+
+/// A read failed for a reason that is not the client's.
+fn internal(error: &dyn std::error::Error) -> Error {
+    tracing::error!(%error, "a read failed");
+    Error::other(error)
+}

@@ -1,0 +1,116 @@
+//! Everything replicated that is not a key: members, alarms, the cluster's version.
+
+use std::ops::ControlFlow;
+
+use etcd_membership::{Member, MemberId, Members, REMOVED_RECORD};
+use etcd_proto::membershippb::ClusterMemberAttrSetRequest;
+use etcd_raft::Membership;
+use etcd_storage::{Batch, Storage, Table};
+
+use crate::{Alarms, Error, Refusal};
+
+/// The key of the cluster's version in [`Table::Cluster`].
+const VERSION: &[u8] = b"clusterVersion";
+
+/// What the log has made of the cluster so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Who belongs to it.
+    pub members: Members,
+    /// What is wrong with it.
+    pub alarms: Alarms,
+    /// The version that all members agreed to speak, as "3.7.0"; none before they did.
+    pub version: Option<String>,
+}
+
+impl Cluster {
+    /// Reads what was stored.
+    pub(crate) fn load(storage: &Storage) -> Result<Cluster, Error> {
+        let version = storage.get(Table::Cluster, VERSION)?;
+        let version = version.map(|bytes| String::from_utf8(bytes.to_vec())).transpose();
+        let version = version.map_err(|error| damaged("cluster", &error))?;
+        let mut records = Vec::new();
+        storage.scan(Table::Members, &[]..&[], |_, value| {
+            records.push(value.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        let mut removed = Vec::new();
+        storage.scan(Table::MembersRemoved, &[]..&[], |key, _| {
+            removed.push(key.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        let members =
+            Members::from_records(records, removed).map_err(|error| damaged("members", &error))?;
+        Ok(Cluster { members, alarms: Alarms::load(storage)?, version })
+    }
+
+    /// Brings the members in line with raft's new membership, which decides: who it does not list
+    /// is removed and banned, who is new is added and has not started yet.
+    pub(crate) fn reconcile(
+        &mut self,
+        membership: &Membership,
+        batch: &mut Batch,
+    ) -> Result<(), Error> {
+        let mut removed: Vec<MemberId> = self.members.removed().collect();
+        for member in self.members.iter() {
+            if !membership.members.contains_key(&member.id) {
+                batch.delete(Table::Members, &member.key());
+                batch.put(Table::MembersRemoved, &member.key(), REMOVED_RECORD);
+                removed.push(member.id);
+            }
+        }
+        let mut records = Vec::with_capacity(membership.members.len());
+        for (id, raft_member) in &membership.members {
+            let known = self.members.get(*id);
+            let mut member = known.cloned().unwrap_or_else(|| Member::unstarted(*id, Vec::new()));
+            member.peer_urls.clone_from(&raft_member.peer_urls);
+            member.is_learner = raft_member.is_learner;
+            let record = member.encode();
+            if known != Some(&member) {
+                if self.members.is_removed(*id) {
+                    // Raft lets nobody do this; saying so beats two members that disagree.
+                    tracing::error!(member = %id, "a removed member is in the membership again");
+                    continue;
+                }
+                batch.put(Table::Members, &member.key(), &record);
+            }
+            records.push(record);
+        }
+        // Built from records, so that no check of single changes can refuse what raft has decided.
+        let removed = removed.iter().map(|id| id.to_string().into_bytes());
+        self.members =
+            Members::from_records(records, removed).map_err(|error| damaged("members", &error))?;
+        Ok(())
+    }
+
+    /// Records what a member says of itself. One that was removed may say it in vain.
+    pub(crate) fn publish(
+        &mut self,
+        request: ClusterMemberAttrSetRequest,
+        batch: &mut Batch,
+    ) -> Result<(), Refusal> {
+        let id = MemberId(request.member_id);
+        let attributes = request.member_attributes.unwrap_or_default();
+        match self.members.set_attributes(id, attributes.name, attributes.client_urls) {
+            Ok(member) => batch.put(Table::Members, &member.key(), &member.encode()),
+            Err(etcd_membership::Error::IdRemoved) => {
+                tracing::warn!(member = %id, "a removed member published itself");
+            }
+            Err(_) => {
+                tracing::error!(member = %id, "a member published itself that nobody knows");
+                return Err(Refusal::MemberNotFound);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the version that all members agreed on.
+    pub(crate) fn set_version(&mut self, version: String, batch: &mut Batch) {
+        batch.put(Table::Cluster, VERSION, version.as_bytes());
+        self.version = Some(version);
+    }
+}
+
+fn damaged(table: &'static str, error: &impl std::fmt::Display) -> Error {
+    Error::Damaged { table, reason: error.to_string() }
+}

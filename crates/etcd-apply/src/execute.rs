@@ -1,0 +1,113 @@
+//! Commands on keys: from the request to the store's changes and the answer.
+
+use etcd_mvcc::{KeyRange, LeaseChange, Previous, PutArgs, WriteTxn};
+use etcd_proto::etcdserverpb::response_op::Response;
+use etcd_proto::etcdserverpb::{
+    DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, ResponseHeader, ResponseOp,
+    TxnRequest, TxnResponse,
+};
+
+use crate::plan::{Plan, Step, check_lease};
+use crate::{Error, range};
+
+/// Whether a caller waits for the answer. Effects are the same; without one, reading what only the
+/// answer needs is spared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answering {
+    Wanted,
+    Spared,
+}
+
+impl Answering {
+    /// Whether to read what is replaced, for a request that asks for it or not.
+    fn previous(self, prev_kv: bool) -> Previous {
+        if prev_kv && self == Answering::Wanted { Previous::Wanted } else { Previous::Ignored }
+    }
+}
+
+/// Executes a put of its own.
+pub(crate) fn put(
+    txn: &mut WriteTxn<'_>,
+    request: &PutRequest,
+    answering: Answering,
+) -> Result<PutResponse, Error> {
+    check_lease(request)?;
+    put_checked(txn, request, answering)
+}
+
+fn put_checked(
+    txn: &mut WriteTxn<'_>,
+    request: &PutRequest,
+    answering: Answering,
+) -> Result<PutResponse, Error> {
+    let lease = match request.ignore_lease {
+        true => LeaseChange::Keep,
+        false => LeaseChange::Set(request.lease),
+    };
+    let outcome = txn.put(PutArgs {
+        key: request.key.clone(),
+        value: (!request.ignore_value).then(|| request.value.clone()),
+        lease,
+        previous: answering.previous(request.prev_kv),
+    })?;
+    let prev_kv = outcome.previous.map(range::key_value).transpose()?;
+    Ok(PutResponse { header: range::header(txn.revision()), prev_kv })
+}
+
+/// Executes a delete.
+pub(crate) fn delete_range(
+    txn: &mut WriteTxn<'_>,
+    request: &DeleteRangeRequest,
+    answering: Answering,
+) -> Result<DeleteRangeResponse, Error> {
+    let keys = KeyRange::new(request.key.clone(), request.range_end.clone());
+    let outcome = txn.delete_range(keys, answering.previous(request.prev_kv))?;
+    let prev_kvs = outcome.previous.into_iter().map(range::key_value);
+    Ok(DeleteRangeResponse {
+        header: range::header(txn.revision()),
+        deleted: outcome.deleted,
+        prev_kvs: prev_kvs.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Executes a txn: conditions and checks on the state before it, then its steps in order.
+pub(crate) fn txn(
+    txn: &mut WriteTxn<'_>,
+    request: &TxnRequest,
+    answering: Answering,
+) -> Result<TxnResponse, Error> {
+    let plan = {
+        let reader = txn.reader();
+        let plan = Plan::of(&reader, request)?;
+        plan.check(&reader)?;
+        plan
+    };
+    let response = run(txn, &plan, answering)?;
+    Ok(TxnResponse { header: range::header(txn.revision()), ..response })
+}
+
+/// Runs the steps of a plan. The header of the response is there and empty, as nested txns have it.
+fn run(
+    txn: &mut WriteTxn<'_>,
+    plan: &Plan<'_>,
+    answering: Answering,
+) -> Result<TxnResponse, Error> {
+    let mut responses = Vec::new();
+    for step in &plan.steps {
+        let response = match step {
+            Step::Range(_) if answering == Answering::Spared => continue,
+            Step::Range(request) => {
+                let result = txn.range(&range::query(request))?;
+                Response::ResponseRange(range::response(result)?)
+            }
+            Step::Put(request) => Response::ResponsePut(put_checked(txn, request, answering)?),
+            Step::DeleteRange(request) => {
+                Response::ResponseDeleteRange(delete_range(txn, request, answering)?)
+            }
+            Step::Txn(plan) => Response::ResponseTxn(run(txn, plan, answering)?),
+        };
+        responses.push(ResponseOp { response: Some(response) });
+    }
+    let header = Some(ResponseHeader::default());
+    Ok(TxnResponse { header, succeeded: plan.succeeded, responses })
+}

@@ -1,0 +1,44 @@
+//! One committed command, one change, one reply, the same on every member.
+//!
+//! - [`Applier`] is raft's state machine: it takes committed commands in order, lets each through
+//!   the gates, executes it, and commits what a call changed in one batch.
+//! - [`Views`] is what everybody else may look at: keys, members, alarms, versions and the position
+//!   they are at. It also answers what needs no log entry: ranges and read-only txns.
+//! - [`Reply`] is what a command's caller gets back: an [`Answer`], or the [`Refusal`] that every
+//!   member came to.
+//!
+//! Never in this crate: a clock, randomness, tasks, the order of a hash map, the network. Whatever
+//! decides here must come out alike on every member and on every replay.
+
+mod refusal;
+mod error;
+mod reply;
+mod command;
+mod cost;
+mod alarms;
+mod cluster;
+mod gates;
+mod range;
+mod compare;
+mod plan;
+mod execute;
+mod views;
+mod applier;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod txn_tests;
+
+pub use alarms::Alarms;
+pub use applier::Applier;
+pub use cluster::Cluster;
+pub use cost::{put_cost, txn_cost};
+pub use error::Error;
+pub use refusal::Refusal;
+pub use reply::{Answer, Reply};
+pub use views::Views;
+
+/// The README's example, kept true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

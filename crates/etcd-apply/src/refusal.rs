@@ -1,0 +1,34 @@
+//! Why a command or a read is refused: what the caller is told, nothing is broken.
+
+/// A refusal changes nothing, and every member that applies the same command comes to the same one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The revision was compacted away.
+    #[error("mvcc: required revision has been compacted")]
+    Compacted,
+    /// The revision is greater than the current one.
+    #[error("mvcc: required revision is a future revision")]
+    FutureRevision,
+    /// A put wants to keep the value or the lease of a key that is absent, or an operation of a txn
+    /// is empty.
+    #[error("etcdserver: key not found")]
+    KeyNotFound,
+    /// A put names a lease that does not exist.
+    #[error("lease not found")]
+    LeaseNotFound,
+    /// A NOSPACE alarm stands.
+    #[error("etcdserver: no space")]
+    NoSpace,
+    /// A CORRUPT alarm stands.
+    #[error("etcdserver: corrupt cluster")]
+    Corrupt,
+    /// A member published itself that the cluster does not know.
+    #[error("membership: ID not found")]
+    MemberNotFound,
+    /// The command is of a kind that this version cannot execute; named by its field.
+    #[error("etcdserver: unsupported command {0}")]
+    Unsupported(&'static str),
+    /// The command's bytes are not a command, or hold none.
+    #[error("etcdserver: malformed command")]
+    Malformed,
+}

@@ -1,0 +1,129 @@
+//! What everybody but the applier may look at, and the reads that need no log entry.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use etcd_mvcc::{Mvcc, Reader};
+use etcd_proto::etcdserverpb::response_op::Response;
+use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, ResponseOp, TxnRequest, TxnResponse};
+use etcd_raft::Position;
+use etcd_storage::Storage;
+use parking_lot::RwLock;
+
+use crate::plan::{Plan, Step};
+use crate::{Cluster, Error, Refusal, range};
+
+/// How often a read begins anew when a compaction or a snapshot overtakes it. Each needs a whole one
+/// to finish meanwhile.
+const READ_ATTEMPTS: usize = 16;
+
+/// The applied state, for reading beside the applier. Cheap to clone.
+///
+/// A command's effects show here before its reply is given, and not before its batch is committed.
+#[derive(Debug, Clone)]
+pub struct Views {
+    /// The keys.
+    pub mvcc: Mvcc,
+    /// Where all of it is stored: for its size and for copies.
+    pub storage: Storage,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    cluster: ArcSwap<Cluster>,
+    applied: RwLock<Position>,
+}
+
+impl Views {
+    pub(crate) fn new(
+        mvcc: Mvcc,
+        storage: Storage,
+        cluster: Arc<Cluster>,
+        applied: Position,
+    ) -> Views {
+        let shared = Shared { cluster: ArcSwap::new(cluster), applied: RwLock::new(applied) };
+        Views { mvcc, storage, shared: Arc::new(shared) }
+    }
+
+    /// Shows what was committed up to `applied`.
+    pub(crate) fn advance(&self, cluster: &Arc<Cluster>, applied: Position) {
+        if !Arc::ptr_eq(&self.shared.cluster.load(), cluster) {
+            self.shared.cluster.store(Arc::clone(cluster));
+        }
+        *self.shared.applied.write() = applied;
+    }
+
+    /// Members, alarms and the cluster's version.
+    pub fn cluster(&self) -> Arc<Cluster> {
+        self.shared.cluster.load_full()
+    }
+
+    /// The last applied entry: its term is the one that response headers carry.
+    pub fn applied(&self) -> Position {
+        *self.shared.applied.read()
+    }
+
+    /// Answers a range request from this member's state. May block on storage.
+    ///
+    /// # Errors
+    /// `Refused` with `Compacted` or `FutureRevision` for the revision asked for; the others when
+    /// the storage fails.
+    pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, Error> {
+        let query = range::query(request);
+        let mut left = READ_ATTEMPTS;
+        loop {
+            left -= 1;
+            match self.mvcc.range(&query) {
+                // Nobody asked for a revision that could be gone: a compaction was faster.
+                Err(etcd_mvcc::Error::Compacted) if request.revision <= 0 && left > 0 => {}
+                Err(etcd_mvcc::Error::Missing(_)) if left > 0 => {}
+                result => return range::response(result?),
+            }
+        }
+    }
+
+    /// Executes a txn that only reads, on one revision of this member's state. May block on storage.
+    ///
+    /// # Errors
+    /// `Refused` as [`Views::range`], or with `Unsupported` when the txn writes.
+    pub fn read_txn(&self, request: &TxnRequest) -> Result<TxnResponse, Error> {
+        let mut left = READ_ATTEMPTS;
+        loop {
+            left -= 1;
+            let reader = self.mvcc.reader();
+            let response = Plan::of(&reader, request).and_then(|plan| {
+                plan.check(&reader)?;
+                read(&reader, &plan)
+            });
+            match response {
+                Err(error) if left > 0 && is_overtaken(&error, &reader, &self.mvcc) => {}
+                response => return response,
+            }
+        }
+    }
+}
+
+/// Whether `reader` failed because what it reads went away meanwhile, not because what was asked for
+/// is gone for good: then compactions have passed the revision that it reads at.
+fn is_overtaken(error: &Error, reader: &Reader<'_>, mvcc: &Mvcc) -> bool {
+    match error {
+        Error::Refused(Refusal::Compacted) => mvcc.compact_revision() > reader.revision(),
+        Error::Mvcc(etcd_mvcc::Error::Missing(_)) => true,
+        _ => false,
+    }
+}
+
+fn read(reader: &Reader<'_>, plan: &Plan<'_>) -> Result<TxnResponse, Error> {
+    let mut responses = Vec::with_capacity(plan.steps.len());
+    for step in &plan.steps {
+        let Step::Range(request) = step else {
+            return Err(Refusal::Unsupported("write in a read-only txn").into());
+        };
+        let result = reader.range(&range::query(request))?;
+        let response = Some(Response::ResponseRange(range::response(result)?));
+        responses.push(ResponseOp { response });
+    }
+    let header = range::header(reader.revision());
+    Ok(TxnResponse { header, succeeded: plan.succeeded, responses })
+}

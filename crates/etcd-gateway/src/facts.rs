@@ -1,0 +1,22 @@
+//! What the HTTP endpoints look at.
+
+use std::time::Duration;
+
+use etcd_apply::{Reply, Views};
+use etcd_membership::ClusterId;
+use etcd_raft::Raft;
+
+/// The parts of a running member that the endpoints show. Cheap to clone.
+#[derive(Clone)]
+pub struct Facts {
+    /// The member's cluster.
+    pub cluster: ClusterId,
+    /// The consensus, for the leader and for read barriers.
+    pub raft: Raft<Reply>,
+    /// The applied state.
+    pub views: Views,
+    /// How long a health check may wait for the cluster.
+    pub request_timeout: Duration,
+    /// The version of etcd that this server behaves like, as "3.7.1".
+    pub server_version: &'static str,
+}

@@ -1,0 +1,25 @@
+//! What the machine allows this process.
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::Error;
+
+/// File descriptors that the member keeps for itself (etcd: 150).
+const RESERVED_DESCRIPTORS: u64 = 150;
+
+/// How many connections a client listener may have, given the limit of open files.
+///
+/// # Errors
+/// The limit leaves none.
+pub(crate) fn client_connections() -> Result<usize, Error> {
+    // No limit is a limit that is never reached.
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if limit <= RESERVED_DESCRIPTORS {
+        return Err(Error::Configuration(format!(
+            "file descriptor limit of etcd process is too low; please set higher: it is {limit} and \
+             must be more than {RESERVED_DESCRIPTORS} (ulimit -n, or LimitNOFILE= in the unit)"
+        )));
+    }
+    let connections = usize::try_from(limit - RESERVED_DESCRIPTORS).unwrap_or(usize::MAX);
+    Ok(connections.min(tokio::sync::Semaphore::MAX_PERMITS))
+}

@@ -1,0 +1,298 @@
+//! One running member: everything composed, started in order, stopped in order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use etcd_api::{Api, Stopping, Versions};
+use etcd_apply::{Applier, Reply, Views};
+use etcd_config::{Config, Member, Tuning};
+use etcd_gateway::Facts;
+use etcd_membership::MemberId;
+use etcd_mvcc::{Compactor, CompactorOptions};
+use etcd_raft::{Connect, Options, Raft};
+use etcd_transport::{ClientListener, DialOptions, Dialer, ListenOptions, PeerListener};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::bootstrap::{self, Beginning};
+use crate::data_directory::{DataDirectory, Identity, Places};
+use crate::version::{CLUSTER_VERSION, ETCD_VERSION};
+use crate::{Error, limits, publish, tls};
+
+/// The part of a request's time limit that has nothing to do with elections (etcd: 5 s).
+const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// The part of the time limit for dialling a peer that is not the election timeout (etcd: 1 s).
+const DIAL_TIME: Duration = Duration::from_secs(1);
+/// How long connections may stay open after the stop began.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
+/// How long a stopping leader tries to hand over.
+const HAND_OVER_LIMIT: Duration = Duration::from_millis(500);
+
+/// A running member. Dropping it without [`Server::stop`] leaves clients to find out.
+pub struct Server {
+    raft: Raft<Reply>,
+    views: Views,
+    compactor: Arc<Compactor>,
+    compacting: std::thread::JoinHandle<()>,
+    /// Tells requests under way that they will get no answer.
+    stopping: Stopping,
+    /// Ends the client listeners, then the rest.
+    clients: CancellationToken,
+    peers: CancellationToken,
+    client_tasks: TaskTracker,
+    peer_tasks: TaskTracker,
+}
+
+impl Server {
+    /// Starts a member and returns once it serves clients, which needs a quorum of its cluster.
+    ///
+    /// # Errors
+    /// The configuration does not fit the machine or the cluster, or the data cannot be used. What
+    /// was readable before still is.
+    pub async fn start(config: Config) -> Result<Server, Error> {
+        let fields = serde_json::Value::Object(config.fields()).to_string();
+        tracing::info!(
+            configuration = fields.as_str(), etcd_version = ETCD_VERSION, "starting an etcd server");
+        let Config { member, clustering, security, tuning, hazards, .. } = config;
+        let doors = tls::open(
+            &security,
+            &member.data_dir,
+            &member.listen_client_urls,
+            &member.listen_peer_urls,
+        )?;
+        let peer_listener = PeerListener::bind(peer_options(&member, doors.peer), doors.san_check)?;
+        let client_listener = ClientListener::bind(client_options(&member, doors.client)?)?;
+        let dialer = Dialer::new(DialOptions {
+            tls: doors.dialer,
+            connect_timeout: DIAL_TIME + member.election_timeout,
+            ..DialOptions::default()
+        });
+
+        let places = Places {
+            data: member.data_dir.clone(),
+            log: member.wal_dir.clone(),
+            sync: !hazards.unsafe_no_fsync,
+        };
+        let mut data = blocking(move || DataDirectory::open(&places)).await?;
+        let beginning = match data.identity {
+            Some(identity) => Beginning { identity, founders: None },
+            None => bootstrap::decide(&member.name, &clustering, &dialer).await?,
+        };
+        if data.identity.is_none() {
+            data.adopt(beginning.identity).await?;
+        }
+        let identity = beginning.identity;
+        tracing::info!(
+            local_member_id = %identity.member, cluster_id = %identity.cluster,
+            name = member.name, "starting local member");
+
+        let storage = data.storage;
+        let (applier, views) = blocking(move || Applier::open(storage)).await?;
+        let options = raft_options(&member, &clustering, &tuning, beginning, data.log, &dialer);
+        let raft = Raft::start(options, applier).await?;
+        let request_timeout = REQUEST_TIME + member.election_timeout * 2;
+        let facts = Facts {
+            cluster: identity.cluster,
+            raft: raft.clone(),
+            views: views.clone(),
+            request_timeout,
+            server_version: ETCD_VERSION,
+        };
+        let (compactor, compacting) = start_compactor(&views, &tuning)?;
+        let server = Server {
+            raft,
+            views,
+            compactor,
+            compacting,
+            stopping: Stopping::default(),
+            clients: CancellationToken::new(),
+            peers: CancellationToken::new(),
+            client_tasks: TaskTracker::new(),
+            peer_tasks: TaskTracker::new(),
+        };
+        server.serve_peers(peer_listener, facts.clone());
+        server.publish(identity.member, &member, &clustering, dialer, request_timeout).await;
+        server.serve_clients(client_listener, facts, identity, &member, request_timeout);
+        // Without systemd there is nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        Ok(server)
+    }
+
+    /// Resolves with the reason when the member cannot go on.
+    pub async fn failed(&self) -> Error {
+        self.raft.failed().await.into()
+    }
+
+    /// Stops in order: clients are told to go away, a leader hands over, raft stops, the state is
+    /// flushed so that the next start has nothing to apply again.
+    pub async fn stop(self) {
+        self.stopping.stop();
+        self.clients.cancel();
+        if let Some(successor) = self.raft.successor() {
+            let deadline = Instant::now() + HAND_OVER_LIMIT;
+            match self.raft.transfer_leader(successor, deadline).await {
+                Ok(()) => tracing::info!(transferee = %successor, "transferred leadership"),
+                Err(error) => tracing::warn!(%error, "leadership was not transferred"),
+            }
+        }
+        self.raft.shutdown().await;
+        self.peers.cancel();
+        self.client_tasks.close();
+        self.peer_tasks.close();
+        self.client_tasks.wait().await;
+        self.peer_tasks.wait().await;
+        self.compactor.stop();
+        let Server { views, compacting, .. } = self;
+        blocking(move || {
+            if compacting.join().is_err() {
+                tracing::error!("the compaction thread panicked");
+            }
+            if let Err(error) = views.storage.flush() {
+                tracing::error!(%error, "could not flush the state");
+            }
+        })
+        .await;
+    }
+
+    fn serve_peers(&self, listener: PeerListener, facts: Facts) {
+        let grpc = self.raft.peer_routes().prepare().into_axum_router();
+        let http = etcd_gateway::peer_routes(facts);
+        self.peer_tasks.spawn(listener.serve(grpc, http, self.peers.clone()));
+    }
+
+    async fn publish(
+        &self,
+        id: MemberId,
+        member: &Member,
+        clustering: &etcd_config::Clustering,
+        dialer: Dialer,
+        attempt: Duration,
+    ) {
+        let urls = clustering.advertise_client_urls.iter().map(|url| url.as_str().to_owned());
+        let urls = urls.collect();
+        publish::attributes(&self.raft, id, member.name.clone(), urls, attempt).await;
+        let versions =
+            publish::cluster_version(self.raft.clone(), self.views.clone(), dialer, attempt);
+        let stop = self.clients.clone();
+        self.client_tasks.spawn(async move {
+            // It runs until the stop.
+            let _ = stop.run_until_cancelled(versions).await;
+        });
+    }
+
+    fn serve_clients(
+        &self,
+        listener: ClientListener,
+        facts: Facts,
+        identity: Identity,
+        member: &Member,
+        request_timeout: Duration,
+    ) {
+        let api = Api {
+            raft: self.raft.clone(),
+            views: self.views.clone(),
+            cluster_id: identity.cluster,
+            member_id: identity.member,
+            limits: etcd_api::Limits {
+                max_txn_ops: count(member.max_txn_ops),
+                max_request_bytes: count(member.max_request_bytes),
+                request_timeout,
+                quota_backend_bytes: member.quota_backend_bytes,
+            },
+            versions: Versions { server: ETCD_VERSION, storage: CLUSTER_VERSION },
+            stopping: self.stopping.clone(),
+        };
+        let grpc: Router = etcd_api::routes(api);
+        let http = etcd_gateway::client_routes(facts);
+        tracing::info!("ready to serve client requests");
+        self.client_tasks.spawn(listener.serve(grpc, http, self.clients.clone()));
+    }
+}
+
+fn peer_options(member: &Member, tls: Option<etcd_transport::ServerTls>) -> ListenOptions {
+    ListenOptions {
+        urls: member.listen_peer_urls.iter().map(|url| url.as_str().to_owned()).collect(),
+        tls,
+        shutdown_grace: SHUTDOWN_GRACE,
+        share_port: member.socket_reuse_port,
+        ..ListenOptions::default()
+    }
+}
+
+fn client_options(
+    member: &Member,
+    tls: Option<etcd_transport::ServerTls>,
+) -> Result<ListenOptions, Error> {
+    let interval = member.grpc_keepalive_interval;
+    Ok(ListenOptions {
+        urls: member.listen_client_urls.iter().map(|url| url.as_str().to_owned()).collect(),
+        tls,
+        max_concurrent_streams: member.max_concurrent_streams,
+        keepalive_interval: (!interval.is_zero()).then_some(interval),
+        keepalive_timeout: member.grpc_keepalive_timeout,
+        shutdown_grace: SHUTDOWN_GRACE,
+        max_connections: limits::client_connections()?,
+        share_port: member.socket_reuse_port,
+        ..ListenOptions::default()
+    })
+}
+
+fn raft_options(
+    member: &Member,
+    clustering: &etcd_config::Clustering,
+    tuning: &Tuning,
+    beginning: Beginning,
+    log: etcd_storage::Log,
+    dialer: &Dialer,
+) -> Options {
+    Options {
+        member: beginning.identity.member,
+        cluster: beginning.identity.cluster,
+        version: ETCD_VERSION,
+        bootstrap: beginning.founders,
+        log,
+        connect: connect(dialer.clone()),
+        heartbeat_interval: member.heartbeat_interval,
+        election_timeout: member.election_timeout,
+        snapshot_entries: member.snapshot_count,
+        catch_up_entries: tuning.snapshot_catchup_entries,
+        pre_vote: clustering.pre_vote,
+    }
+}
+
+fn connect(dialer: Dialer) -> Connect {
+    Arc::new(move |urls| dialer.channel(urls).map_err(|error| error.to_string()))
+}
+
+fn start_compactor(
+    views: &Views,
+    tuning: &Tuning,
+) -> Result<(Arc<Compactor>, std::thread::JoinHandle<()>), Error> {
+    let options = CompactorOptions {
+        batch_limit: tuning.compaction_batch_limit,
+        sleep_interval: tuning.compaction_sleep_interval,
+        ..CompactorOptions::default()
+    };
+    let compactor = Arc::new(views.mvcc.compactor(options));
+    let running = compactor.clone();
+    let thread = std::thread::Builder::new().name("compactor".to_owned()).spawn(move || {
+        if let Err(error) = running.run() {
+            tracing::error!(%error, "compaction stopped");
+        }
+    });
+    let thread = thread.map_err(|error| Error::Data(format!("cannot start a thread: {error}")))?;
+    Ok((compactor, thread))
+}
+
+/// A limit of the configuration as a size in memory: what does not fit is no limit.
+fn count(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// Work that waits for the disk, away from the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let work = tokio::task::spawn_blocking(work);
+    work.await.expect("the work does not panic and is not cancelled")
+}

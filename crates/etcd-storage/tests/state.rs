@@ -1,0 +1,126 @@
+//! The state: tables, atomicity, checkpoints, and directories that are not ours.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use etcd_storage::{Batch, Error, Storage, StorageOptions, Table};
+
+fn open(path: &Path) -> Result<Storage, Error> {
+    Storage::open(path, StorageOptions::default())
+}
+
+fn rows(storage: &Storage, table: Table, start: &[u8], end: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut rows = Vec::new();
+    storage
+        .scan(table, start..end, |key, value| {
+            rows.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        })
+        .expect("readable");
+    rows
+}
+
+fn put(storage: &Storage, table: Table, key: &[u8], value: &[u8]) {
+    let mut batch = Batch::new();
+    batch.put(table, key, value);
+    storage.commit(batch).expect("written");
+}
+
+#[test]
+fn a_scan_stays_within_its_table_and_range() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(directory.path()).expect("a state");
+    for table in Table::ALL {
+        for key in [&b"a"[..], b"b", b"c", b"\xff\xff"] {
+            put(&storage, table, key, &[table as u8]);
+        }
+    }
+    for table in Table::ALL {
+        let all = rows(&storage, table, b"", b"");
+        assert_eq!(all.len(), 4);
+        assert!(all.iter().all(|(_, value)| value == &[table as u8]));
+        let some = rows(&storage, table, b"a", b"c");
+        assert_eq!(some.iter().map(|(key, _)| &key[..]).collect::<Vec<_>>(), [b"a", b"b"]);
+        let (last, _) = storage.last(table).expect("readable").expect("a row");
+        assert_eq!(&last[..], b"\xff\xff");
+    }
+}
+
+#[test]
+fn a_batch_takes_effect_in_order_and_a_range_ends_before_its_end() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(directory.path()).expect("a state");
+    let mut batch = Batch::new();
+    for key in [b"a", b"b", b"c"] {
+        batch.put(Table::Key, key, b"old");
+    }
+    batch.delete_range(Table::Key, b"a"..b"c");
+    batch.put(Table::Key, b"a", b"new");
+    storage.commit(batch).expect("written");
+    let found = storage.get_many(Table::Key, [&b"a"[..], b"b", b"c"]).expect("readable");
+    let found: Vec<_> = found.iter().map(|value| value.as_deref()).collect();
+    assert_eq!(found, [Some(&b"new"[..]), None, Some(b"old")]);
+}
+
+#[test]
+fn a_flushed_state_is_there_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let storage = open(directory.path()).expect("a state");
+        put(&storage, Table::Meta, b"k", b"v");
+        storage.flush().expect("flushed");
+    }
+    let storage = open(directory.path()).expect("a state");
+    assert_eq!(storage.get(Table::Meta, b"k").expect("readable").as_deref(), Some(&b"v"[..]));
+}
+
+#[test]
+fn an_installed_checkpoint_replaces_everything_for_every_handle_and_the_next_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let source = open(&directory.path().join("source")).expect("a state");
+    put(&source, Table::Key, b"theirs", b"1");
+    let copy = directory.path().join("copy");
+    source.checkpoint(&copy).expect("a checkpoint");
+    let row = Storage::read_checkpoint(&copy, Table::Key, b"theirs").expect("readable");
+    assert_eq!(row.as_deref(), Some(&b"1"[..]));
+
+    let target = directory.path().join("target");
+    let storage = open(&target).expect("a state");
+    let other_handle = storage.clone();
+    put(&storage, Table::Key, b"ours", b"2");
+    storage.install(&copy).expect("installed");
+    put(&storage, Table::Key, b"later", b"3");
+    storage.flush().expect("flushed");
+    for storage in [&storage, &other_handle] {
+        assert_eq!(storage.get(Table::Key, b"ours").expect("readable"), None);
+        assert!(storage.get(Table::Key, b"theirs").expect("readable").is_some());
+    }
+    drop((storage, other_handle));
+    let storage = open(&target).expect("a state");
+    let keys: Vec<_> = rows(&storage, Table::Key, b"", b"").into_iter().map(|(k, _)| k).collect();
+    assert_eq!(keys, [b"later".to_vec(), b"theirs".to_vec()]);
+}
+
+#[test]
+fn a_directory_in_use_or_of_somebody_else_is_refused_untouched() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let _storage = open(&directory.path().join("ours")).expect("a state");
+    let second = open(&directory.path().join("ours"));
+    assert!(matches!(second, Err(Error::InUse { .. })), "{second:?}");
+
+    let foreign = directory.path().join("foreign");
+    std::fs::create_dir(&foreign).expect("a directory");
+    std::fs::write(foreign.join("holiday.jpg"), b"precious").expect("a file");
+    let refused = open(&foreign);
+    assert!(matches!(refused, Err(Error::Foreign { .. })), "{refused:?}");
+    assert_eq!(std::fs::read(foreign.join("holiday.jpg")).expect("still there"), b"precious");
+}
+
+#[test]
+fn a_lost_generation_is_an_error_and_no_empty_state() {
+    let directory = tempfile::tempdir().expect("a directory");
+    drop(open(directory.path()).expect("a state"));
+    std::fs::remove_dir_all(directory.path().join("00000001")).expect("removed");
+    let opened = open(directory.path());
+    assert!(matches!(opened, Err(Error::Damaged { .. })), "{opened:?}");
+}

@@ -1,0 +1,51 @@
+//! The doors of a member: listeners for clients and peers, the dialer to peers, and TLS for both.
+//!
+//! - [`Tls`] names the PEM files; [`Tls::server`] and [`Tls::client`] check them and give
+//!   [`ServerTls`] and [`ClientTls`], which notice by themselves when the files change.
+//! - [`ClientListener`] and [`PeerListener`] bind URLs first and serve two routers later: one for
+//!   gRPC, one for plain HTTP, both on the same port, with or without TLS.
+//! - [`Connection`] is an extension of every request: who asked, through which listener, with
+//!   which certificate.
+//! - [`Dialer`] makes a lazy gRPC channel to one member's URLs, and single HTTP requests.
+//!
+//! Never in it: a service, a path, a word of raft or of the key-value store, the parsing of flags.
+
+mod error;
+mod address;
+mod connection;
+mod certificate;
+mod pem;
+mod material;
+mod legacy;
+mod verify;
+mod ciphers;
+mod settings;
+mod configure;
+mod tls;
+mod self_signed;
+mod socket;
+mod bind;
+mod mux;
+mod opening;
+mod options;
+mod handshake;
+mod serve;
+mod listener;
+mod backoff;
+mod stream;
+mod dial;
+mod get;
+
+pub use backoff::Backoff;
+pub use connection::{Connection, Remote, TlsFacts};
+pub use dial::{DialOptions, Dialer};
+pub use error::Error;
+pub use handshake::SanCheck;
+pub use listener::{ClientListener, PeerListener};
+pub use options::ListenOptions;
+pub use settings::{ServerVerification, Tls, TlsVersion};
+pub use tls::{ClientTls, ServerTls};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,11 @@
+//! The doors from outside: listeners and dialers with certificates made on the spot.
+
+mod certificates;
+mod member;
+mod journal;
+
+mod dialing;
+mod files;
+mod identity;
+mod ports;
+mod shutdown;

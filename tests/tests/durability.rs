@@ -1,0 +1,130 @@
+//! What was acknowledged is there, on every member, whatever was killed or cut off.
+
+use etcd_tests::cluster::eventually;
+use etcd_tests::history::Record;
+use etcd_tests::{Client, Cluster, History, Plan, Signal};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+
+/// How many times members are killed; `ETCD_TEST_ROUNDS` says otherwise.
+const ROUNDS: usize = 50;
+
+/// Puts that must succeed after each round before the next begins.
+const PROGRESS: usize = 20;
+
+const PREFIX: &str = "durable/";
+
+/// Who is killed in a round.
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    Leader,
+    Any,
+    All,
+}
+
+#[test]
+fn every_acknowledged_put_survives_members_that_are_killed_and_restarted() {
+    let rounds = match std::env::var("ETCD_TEST_ROUNDS") {
+        Ok(text) => text.parse().expect("ETCD_TEST_ROUNDS is a number"),
+        Err(_) => ROUNDS,
+    };
+    let mut random = random();
+    let mut cluster = Cluster::start(&Plan::loopback(3));
+    let history = History::start(&cluster.client_urls(), 4, PREFIX);
+    for round in 0..rounds {
+        history.wait_for_more(PROGRESS, Duration::from_secs(20));
+        let victim = match round {
+            _ if round % 2 == 0 => Victim::Leader,
+            _ if round % 5 == 0 => Victim::All,
+            _ => Victim::Any,
+        };
+        let signal = if random.random_bool(0.7) { Signal::KILL } else { Signal::TERM };
+        let victims = match victim {
+            Victim::Leader => vec![cluster.leader()],
+            Victim::Any => vec![random.random_range(0..cluster.members.len())],
+            Victim::All => vec![0, 1, 2],
+        };
+        kill(&mut cluster, &victims, signal);
+        cluster.start_all();
+    }
+    history.wait_for_more(PROGRESS, Duration::from_secs(20));
+    check(&cluster, &history.finish());
+}
+
+#[test]
+fn a_member_that_was_cut_off_for_longer_than_the_log_is_kept_returns_by_snapshot() {
+    let plan = Plan::namespaces().flag("--snapshot-count=100");
+    let cluster = Cluster::start(&plan.flag("--snapshot-catchup-entries=20"));
+    let network = cluster.network.as_ref().expect("the members have namespaces");
+    let leader = cluster.leader();
+    let cut_off = (leader + 1) % 3;
+    network.cut(cut_off);
+    let urls = [leader, (leader + 2) % 3].map(|at| cluster.members[at].client_url.clone());
+    // One writer: puts that wait at the same time may share an entry of the log.
+    let history = History::start(&urls, 1, PREFIX);
+    history.wait_for_more(500, Duration::from_secs(60));
+    assert!(cluster.members[cut_off].process().find_line("applied snapshot", NOW).is_none());
+    network.mend(cut_off);
+    cluster.members[cut_off].process().wait_for_line("applied snapshot", Duration::from_secs(30));
+    history.wait_for_more(PROGRESS, Duration::from_secs(20));
+    check(&cluster, &history.finish());
+}
+
+#[test]
+fn a_member_that_returned_by_snapshot_still_has_everything_after_being_killed() {
+    let plan = Plan::loopback(3).flag("--snapshot-count=100");
+    let mut cluster = Cluster::start(&plan.flag("--snapshot-catchup-entries=20"));
+    let away = (cluster.leader() + 1) % 3;
+    cluster.members[away].end(Signal::KILL);
+    let history = History::start(&cluster.client_urls(), 1, PREFIX);
+    history.wait_for_more(500, Duration::from_secs(60));
+    cluster.members[away].start();
+    cluster.members[away].process().wait_for_line("applied snapshot", Duration::from_secs(30));
+    kill(&mut cluster, &[away], Signal::KILL);
+    cluster.start_all();
+    history.wait_for_more(PROGRESS, Duration::from_secs(20));
+    kill(&mut cluster, &[0, 1, 2], Signal::KILL);
+    cluster.start_all();
+    check(&cluster, &history.finish());
+}
+
+/// No waiting: only what was logged already.
+const NOW: Duration = Duration::ZERO;
+
+/// Ends members with a signal; all of them get it before one is waited for.
+fn kill(cluster: &mut Cluster, victims: &[usize], signal: Signal) {
+    for &at in victims {
+        cluster.members[at].process().signal(signal);
+    }
+    for &at in victims {
+        let mut process = cluster.members[at].take_process();
+        process.wait_for_exit(Duration::from_secs(20));
+    }
+}
+
+/// Holds every member's own data against the record, and the members against each other.
+fn check(cluster: &Cluster, record: &Record) {
+    assert!(record.acknowledged > 0);
+    let revision = cluster.wait_until_level();
+    let clients: Vec<Client> = cluster.members.iter().map(etcd_tests::Member::client).collect();
+    let mut hashes = Vec::new();
+    for (member, client) in cluster.members.iter().zip(&clients) {
+        let there = client.get_prefix(PREFIX).expect("a serializable read needs no one else");
+        record.check(&member.name, &there);
+        let hash = eventually(Duration::from_secs(5), "a hash", || client.hash_kv(revision).ok());
+        hashes.push((hash.hash, hash.compact_revision));
+    }
+    assert!(hashes.iter().all(|hash| *hash == hashes[0]), "the members differ: {hashes:?}");
+}
+
+/// Random numbers whose seed is printed when the test fails; `ETCD_TEST_SEED` gives it again.
+#[expect(clippy::print_stderr, reason = "the seed of a failed test is for a person")]
+fn random() -> StdRng {
+    let seed = match std::env::var("ETCD_TEST_SEED") {
+        Ok(text) => text.parse().expect("ETCD_TEST_SEED is a number"),
+        Err(_) => rand::random(),
+    };
+    eprintln!("ETCD_TEST_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}

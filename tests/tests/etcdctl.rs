@@ -1,0 +1,124 @@
+//! etcd's own command line, old and new, gets from this server what it gets from a real one.
+
+use etcd_tests::{Cluster, Etcdctl, Plan, script};
+use std::fs;
+use std::path::Path;
+
+/// Cells of `endpoint status` that no two clusters share.
+const VARYING_COLUMNS: &[&str] = &[
+    "DB SIZE",
+    "DB SIZE IN USE",
+    "IN USE",
+    "PERCENTAGE NOT IN USE",
+    "IS LEADER",
+    "RAFT TERM",
+    "RAFT INDEX",
+    "RAFT APPLIED INDEX",
+    "TOOK",
+];
+
+fn check(plan: &Plan, etcdctl: &Etcdctl) {
+    let cluster = Cluster::start(plan);
+    // Whoever answers puts its id into the header: it is always the same one.
+    let mut etcdctl = etcdctl.clone().with_endpoints(&cluster.advertised_urls()[..1]);
+    if let Some(certificates) = &cluster.certificates {
+        etcdctl = etcdctl.with_certificate(certificates);
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let folder = folder.join(format!("etcdctl-{}", etcdctl.version));
+    let entries = fs::read_dir(&folder).expect("the scripts are there");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no script in {}", folder.display());
+    for file in files {
+        script::check(&file, |arguments, input| etcdctl.run(arguments, input), normalise);
+    }
+}
+
+#[test]
+fn etcdctl_3_4_prints_the_same_without_tls() {
+    check(&Plan::namespaces(), &Etcdctl::debian());
+}
+
+#[test]
+fn etcdctl_3_4_prints_the_same_with_tls() {
+    check(&Plan::namespaces().client_tls(), &Etcdctl::debian());
+}
+
+#[test]
+fn etcdctl_3_7_prints_the_same_without_tls() {
+    check(&Plan::namespaces(), &Etcdctl::newest());
+}
+
+#[test]
+fn etcdctl_3_7_prints_the_same_with_tls() {
+    check(&Plan::namespaces().client_tls(), &Etcdctl::newest());
+}
+
+/// An answer without what differs from cluster to cluster: the scheme, times, sizes, terms.
+fn normalise(answer: &str) -> String {
+    let answer = answer.replace("https://", "http://");
+    let mut lines: Vec<String> = answer.lines().map(normalise_line).collect();
+    mask_columns(&mut lines);
+    // Healthy members are listed as they answer.
+    if lines.iter().all(|line| line.contains(" is healthy")) {
+        lines.sort();
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn normalise_line(line: &str) -> String {
+    let mut line = mask_status(line);
+    for (before, after) in
+        [("took = ", ""), ("\"took\":", "}"), ("\"raft_term\":", "}"), ("\"RaftTerm\" : ", "")]
+    {
+        line = mask(&line, before, after);
+    }
+    line
+}
+
+/// Stars out sizes, leadership and raft's numbers in a line of `endpoint status`.
+fn mask_status(line: &str) -> String {
+    let mut cells: Vec<&str> = line.split(", ").collect();
+    let varying: &[usize] = match cells.len() {
+        10 => &[3, 4, 6, 7, 8],
+        16 => &[4, 5, 6, 8, 10, 11, 12],
+        _ => &[],
+    };
+    for &at in varying {
+        cells[at] = "*";
+    }
+    cells.join(", ")
+}
+
+/// Puts a star for what stands between `before` and the next comma or `after`.
+fn mask(line: &str, before: &str, after: &str) -> String {
+    let Some(at) = line.find(before) else { return line.to_owned() };
+    let (head, rest) = line.split_at(at + before.len());
+    let comma = rest.find(',').unwrap_or(rest.len());
+    let end =
+        if after.is_empty() { comma } else { rest.find(after).map_or(comma, |e| e.min(comma)) };
+    format!("{head}*{}", &rest[end..])
+}
+
+/// Stars out the varying cells of a table, and writes every cell without padding.
+fn mask_columns(lines: &mut [String]) {
+    let mut heads: Vec<String> = Vec::new();
+    for line in lines {
+        let vertical = if line.starts_with('│') { '│' } else { '|' };
+        if line.starts_with(['+', '├', '┌', '└']) {
+            "+".clone_into(line);
+        } else if let Some(row) = line.strip_prefix(vertical) {
+            let cells = row.trim_end_matches(vertical).split(vertical);
+            let cells: Vec<String> = cells.map(|cell| cell.trim().to_owned()).collect();
+            if heads.is_empty() {
+                heads.clone_from(&cells);
+            }
+            let shown = cells.iter().zip(&heads).map(|(cell, head)| {
+                let varies = VARYING_COLUMNS.contains(&head.as_str()) && cell != head;
+                if varies { "*" } else { cell }
+            });
+            *line = format!("| {} |", shown.collect::<Vec<_>>().join(" | "));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Makes etcd-proto's Rust code from the .proto files, or checks that it is fresh.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use prost_types::FileDescriptorSet;
+
+/// The files that nothing else imports; the others come along.
+const ROOTS: [&str; 5] = [
+    "etcdserverpb/raft_internal.proto",
+    "leasepb/lease.proto",
+    "raftpb/raft.proto",
+    "v3electionpb/election.proto",
+    "v3lockpb/lock.proto",
+];
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let fresh = generate(&checkout().join("proto"))?;
+    let folder = checkout().join("crates/etcd-proto/src/gen");
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => write(&folder, &fresh),
+        ["--check"] => check(&folder, &fresh),
+        _ => bail!("usage: cargo xtask codegen [--check]"),
+    }
+}
+
+fn checkout() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).expect("this crate stands two folders below the top").to_path_buf()
+}
+
+/// The generated files by name.
+fn generate(proto: &Path) -> Result<BTreeMap<String, String>> {
+    let mut descriptors = protox::compile(ROOTS, [proto]).context("compiling the .proto files")?;
+    rename_fields(&mut descriptors);
+    let scratch = tempfile::tempdir().context("making a scratch folder")?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        // Connections are etcd-transport's business: a client stub takes a channel.
+        .build_transport(false)
+        .emit_rerun_if_changed(false)
+        .out_dir(scratch.path())
+        .compile_fds(descriptors)
+        .context("generating Rust code")?;
+    read(scratch.path())
+}
+
+/// Lets a field such as `peerURLs` become `peer_urls` in Rust, not `peer_ur_ls`. Names are no part
+/// of the binary wire format, and the .proto files keep the ones that JSON needs.
+fn rename_fields(descriptors: &mut FileDescriptorSet) {
+    let messages = descriptors.file.iter_mut().flat_map(|file| &mut file.message_type);
+    for field in messages.flat_map(|message| &mut message.field) {
+        if let Some(name) = &mut field.name {
+            *name = name.replace("URLs", "Urls");
+        }
+    }
+}
+
+fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let mut files = BTreeMap::new();
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("reading the folder {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().expect("a folder's entry has a name").to_string_lossy();
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("reading {}", path.display()))?;
+        files.insert(name.into_owned(), text);
+    }
+    Ok(files)
+}
+
+fn write(folder: &Path, fresh: &BTreeMap<String, String>) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let present = read(folder)?;
+    for stale in present.keys().filter(|name| !fresh.contains_key(*name)) {
+        std::fs::remove_file(folder.join(stale))?;
+    }
+    // A file that stays as it is keeps its time, so that nothing compiles again for it.
+    for (name, text) in fresh.iter().filter(|(name, text)| present.get(*name) != Some(text)) {
+        std::fs::write(folder.join(name), text)?;
+    }
+    Ok(())
+}
+
+fn check(folder: &Path, fresh: &BTreeMap<String, String>) -> Result<()> {
+    let present = read(folder)?;
+    let names = present.keys().chain(fresh.keys().filter(|name| !present.contains_key(*name)));
+    let stale: Vec<_> =
+        names.filter(|name| present.get(*name) != fresh.get(*name)).map(String::as_str).collect();
+    if !stale.is_empty() {
+        bail!(
+            "generated code is stale: {} in {}; run `cargo xtask codegen`",
+            stale.join(", "),
+            folder.display()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(list: &[(&str, &str)]) -> BTreeMap<String, String> {
+        list.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_written_folder_is_fresh_and_holds_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("old.rs"), "gone").unwrap();
+        let fresh = files(&[("a.rs", "one"), ("b.rs", "two")]);
+        write(folder.path(), &fresh).unwrap();
+        check(folder.path(), &fresh).unwrap();
+        assert_eq!(read(folder.path()).unwrap(), fresh);
+    }
+
+    #[test]
+    fn a_changed_a_missing_and_a_left_over_file_are_each_named() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &files(&[("changed.rs", "one"), ("left.rs", "two")])).unwrap();
+        let fresh = files(&[("changed.rs", "other"), ("missing.rs", "three")]);
+        let error = check(folder.path(), &fresh).unwrap_err().to_string();
+        for name in ["changed.rs", "missing.rs", "left.rs"] {
+            assert!(error.contains(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_field_of_urls_keeps_the_word_whole() {
+        let generated = generate(&checkout().join("proto")).unwrap();
+        assert!(generated["etcdserverpb.rs"].contains("pub peer_urls:"));
+    }
+}

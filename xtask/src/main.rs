@@ -1,0 +1,88 @@
+//! The project's own commands: everything that a person or CI runs here is `cargo xtask …`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to a person")]
+
+mod checkout;
+mod cargo;
+mod host;
+mod rocksdb;
+mod timings;
+mod tidy;
+mod codegen;
+mod suite;
+mod cluster;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use checkout::Checkout;
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the server and run a cluster of it on this machine.
+    ClusterUp(cluster::Up),
+    /// Show the members of the cluster.
+    ClusterStatus,
+    /// Stop a member the hard way (SIGKILL), as a crash would.
+    ClusterKill {
+        /// The member's number, from 1, or its name.
+        member: String,
+    },
+    /// Start a member again; one that runs is stopped gently first.
+    ClusterRestart {
+        /// The member's number, from 1, or its name.
+        member: String,
+    },
+    /// Stop the cluster gently; its data stays.
+    ClusterDown,
+    /// Run every check and every test.
+    Test(suite::Options),
+    /// Check the layout of the workspace and the rules of style that no compiler knows.
+    Tidy,
+    /// Make etcd-proto's Rust code from the .proto files.
+    Codegen {
+        /// Only check that the committed code is fresh.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build the RocksDB library of this machine, if there is none yet.
+    Rocksdb,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    let checkout = Checkout::find()?;
+    match command {
+        Command::ClusterUp(up) => cluster::up(&checkout, &up),
+        Command::ClusterStatus => cluster::status(&checkout),
+        Command::ClusterKill { member } => cluster::kill(&checkout, &member),
+        Command::ClusterRestart { member } => cluster::restart(&checkout, &member),
+        Command::ClusterDown => cluster::down(&checkout),
+        Command::Test(options) => suite::run(&checkout, &options),
+        Command::Tidy => tidy::run(&checkout),
+        Command::Codegen { check: false } => codegen::generate(&checkout),
+        Command::Codegen { check: true } => codegen::check(&checkout),
+        Command::Rocksdb => {
+            host::provide(host::BUILD)?;
+            rocksdb::provide(&checkout)
+        }
+    }
+}
