@@ -4,6 +4,8 @@
 use etcd_tests::client::Consistency;
 use etcd_tests::process::server_is_ours;
 use etcd_tests::{Certificates, Client, Member, Signal, Turn};
+use rand::RngExt;
+use rand::distr::Alphanumeric;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -50,7 +52,8 @@ fn check_refused(member: &mut Member, code: i32, part: &str) {
     }
     if code == 1 {
         let last = lines.last().expect("a message");
-        assert!(last.contains(part), "the last line is not the message: {last}");
+        let said = last.to_lowercase().contains(&part.to_lowercase());
+        assert!(said, "the last line is not the message: {last}");
     }
 }
 
@@ -117,7 +120,7 @@ fn a_malformed_line_of_a_configuration_file_ends_with_the_file_or_the_line() {
         fs::write(&file, "#[Member]\nETCD_NAME=\"alone\"\nwhat is this\n").expect("a file");
         let mut member = scene.member();
         member.arguments = vec![format!("--config-file={}", file.display())];
-        check_refused(&mut member, 1, "line 3");
+        check_refused(&mut member, 1, "etcd.conf:3");
     }
 }
 
@@ -148,7 +151,7 @@ fn a_certificate_with_another_ones_key_ends_with_what_does_not_match() {
     ] {
         member.set_flag(flag, value);
     }
-    check_refused(&mut member, 1, "private key does not match public key");
+    check_refused(&mut member, 1, "does not match");
 
     member.set_flag("--key-file", &folder.join("missing.pem").to_string_lossy());
     check_refused(&mut member, 1, "no such file or directory");
@@ -301,7 +304,9 @@ fn a_full_disk_stops_the_member_in_words_and_what_was_acknowledged_is_there_afte
     member.data_dir = disk.path.join("data");
     member.set_flag("--data-dir", &member.data_dir.display().to_string());
     let client = start(&mut member);
-    let value = "v".repeat(512 << 10);
+    // Random text, so that no compression makes room.
+    let letters = rand::rng().sample_iter(Alphanumeric).take(512 << 10);
+    let value: String = letters.map(char::from).collect();
     client.put("0000", &value).expect("there is room");
     let ballast = disk.fill(4 << 20);
 
@@ -316,7 +321,7 @@ fn a_full_disk_stops_the_member_in_words_and_what_was_acknowledged_is_there_afte
     assert!(acknowledged.len() < 400, "the disk never was full");
     let mut process = member.take_process();
     let status = process.wait_for_exit(Duration::from_secs(20));
-    process.wait_for_line("no space left on device", Duration::ZERO);
+    process.wait_for_line("no space left on", Duration::ZERO);
     if server_is_ours() {
         // A real etcd panics when it is its database that finds no room.
         assert_eq!(status.code(), Some(1), "the exit code");

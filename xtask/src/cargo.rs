@@ -131,7 +131,7 @@ pub(crate) fn run_with(
 
 /// Builds the server's release binary and says where it is. Cargo shows its own progress.
 pub(crate) fn build_server(checkout: &Checkout) -> Result<PathBuf> {
-    println!("Building etcd-server (release)");
+    say!("Building etcd-server (release)");
     let mut build = command(&checkout.root)
         .args(["build", "--release", "--package", "etcd-server"])
         .arg("--message-format=json-render-diagnostics")

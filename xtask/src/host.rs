@@ -51,7 +51,7 @@ pub(crate) fn provide(needs: &[Need]) -> Result<()> {
         return Ok(());
     }
     for need in &missing {
-        println!("Missing: {} ({})", need.package, need.purpose);
+        say!("Missing: {} ({})", need.package, need.purpose);
     }
     let packages: Vec<_> = missing.iter().map(|need| need.package).collect();
     match Installer::find() {
@@ -165,11 +165,11 @@ impl Installer {
     }
 
     fn install(&self, packages: &[&str]) -> Result<()> {
-        println!("Installing {}", packages.join(" "));
+        say!("Installing {}", packages.join(" "));
         let before = running("etcd");
         // A machine that was never updated knows no packages at all.
         if let Err(error) = self.apt(&["update", "-qq"]) {
-            println!("{error:#}; going on with the packages that were known before");
+            say!("{error:#}; going on with the packages that were known before");
         }
         let arguments = ["install", "-y", "-qq", "--no-install-recommends"];
         let policy = Policy::forbid_services(self)?;
@@ -177,7 +177,7 @@ impl Installer {
         policy.lift(self)?;
         // Debian's package starts a server where the policy is not asked.
         for process in running("etcd").difference(&before) {
-            println!("Stopping the etcd that the package started (process {process})");
+            say!("Stopping the etcd that the package started (process {process})");
             self.run("kill", &["-TERM", &process.to_string()])?;
         }
         result

@@ -1,6 +1,7 @@
 //! The project's own commands: everything that a person or CI runs here is `cargo xtask …`.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to a person")]
 
+#[macro_use]
+mod say;
 mod checkout;
 mod cargo;
 mod host;
@@ -11,6 +12,7 @@ mod codegen;
 mod suite;
 mod cluster;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }

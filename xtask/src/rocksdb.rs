@@ -32,7 +32,7 @@ pub(crate) fn provide(checkout: &Checkout) -> Result<()> {
     if let Some(folder) = std::env::var_os("ROCKSDB_LIB_DIR").map(PathBuf::from)
         && Some(&folder) != named.as_ref()
     {
-        println!("RocksDB: the library in ROCKSDB_LIB_DIR, {}", folder.display());
+        say!("RocksDB: the library in ROCKSDB_LIB_DIR, {}", folder.display());
         return Ok(());
     }
     let recipe = Recipe::read(checkout)?;
@@ -136,14 +136,14 @@ fn holds(folder: &Path, recipe: &Recipe) -> bool {
 fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
     if file.try_lock().is_err() {
-        println!("RocksDB: another process is building it; waiting for that");
+        say!("RocksDB: another process is building it; waiting for that");
         file.lock().with_context(|| format!("locking {}", path.display()))?;
     }
     Ok(file)
 }
 
 fn build(checkout: &Checkout, recipe: &Recipe, folder: &Path) -> Result<()> {
-    println!("RocksDB {}: building the library, once for this machine", recipe.version);
+    say!("RocksDB {}: building the library, once for this machine", recipe.version);
     let work = checkout.cache.join("rocksdb-build");
     fs::create_dir_all(work.join("src"))?;
     fs::write(work.join("Cargo.toml"), recipe.manifest())?;
@@ -198,7 +198,7 @@ fn watch(build: &mut Child, objects: &Path, total: u64) -> Result<String> {
         }
         // Where no bar can be drawn, a line now and then shows that something happens.
         if bar.is_hidden() && count >= told + LINE {
-            println!("RocksDB: {count} of {total} files");
+            say!("RocksDB: {count} of {total} files");
             told = count;
         }
         bar.set_position(count);

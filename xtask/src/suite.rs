@@ -26,7 +26,7 @@ const SERVER: &str = "ETCD_SERVER";
 pub(crate) fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     let mut timings = Timings::default();
     let result = parts(checkout, options, &mut timings);
-    print!("\n{}", timings.report());
+    say!("\n{}", timings.report());
     result
 }
 
@@ -64,7 +64,7 @@ fn test(checkout: &Checkout, server: PathBuf) -> Result<()> {
 /// Advisories are left out: their database is not in a package registry.
 fn deny(checkout: &Checkout) -> Result<()> {
     if !cargo::has_command("deny") {
-        println!("skipped: `cargo install --locked cargo-deny` brings the tool");
+        say!("skipped: `cargo install --locked cargo-deny` brings the tool");
         return Ok(());
     }
     cargo::run(checkout, &["deny", "check", "licenses", "bans", "sources"])

@@ -13,7 +13,7 @@ pub(crate) struct Timings {
 impl Timings {
     /// Runs one part under a heading of its own.
     pub(crate) fn part<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        println!("== {name}");
+        say!("== {name}");
         let start = Instant::now();
         let result = work();
         self.parts.push((name.to_owned(), start.elapsed()));

@@ -39,7 +39,8 @@ impl Api {
 }
 
 /// The bytes by which etcd's command is larger than this one, which must count against the limit
-/// that is etcd's: its header with the request's id, whose upper 16 bits are the member's lower ones.
+/// that is etcd's: its header with the request's id, whose upper 16 bits are the member's lower
+/// ones.
 fn header_bytes(member: MemberId) -> usize {
     const TAGS_AND_LENGTH: usize = 4;
     let id = (member.0 << 48) | (1 << 47);

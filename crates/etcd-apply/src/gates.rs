@@ -9,8 +9,9 @@ use crate::{Cluster, Refusal};
 /// Looks at a command, and at nothing but replicated state.
 type Gate = fn(&Cluster, &Command) -> Result<(), Refusal>;
 
-/// The gates, outermost first: the first that refuses is the one that the caller hears of. The order
-/// is etcd's (alarms before permissions); who may do what, and then the quota, go to the end.
+/// The gates, outermost first: the first that refuses is the one that the caller hears of. The
+/// order is etcd's (alarms before permissions); who may do what, and then the quota, go to the
+/// end.
 const GATES: &[Gate] = &[refuse_when_corrupt, refuse_without_space];
 
 /// Asks every gate.

@@ -10,8 +10,8 @@ use etcd_proto::etcdserverpb::{
 use crate::compare::all_hold;
 use crate::{Error, Refusal};
 
-/// The branch that a txn takes, down to its nested txns: their conditions, too, are looked at before
-/// the first effect.
+/// The branch that a txn takes, down to its nested txns: their conditions, too, are looked at
+/// before the first effect.
 pub(crate) struct Plan<'r> {
     /// Whether the conditions held.
     pub(crate) succeeded: bool,
@@ -87,9 +87,9 @@ impl<'c> Check<'c> {
         Ok(())
     }
 
-    /// A txn that puts what an earlier step deletes is refused before it comes here, but for deletes
-    /// up to the last key, which etcd's check passes over. If the put then keeps the value of its
-    /// key, there is none any more: etcd ends its process then, this one refuses the txn.
+    /// A txn that puts what an earlier step deletes is refused before it comes here, but for
+    /// deletes up to the last key, which etcd's check passes over. If the put then keeps the value
+    /// of its key, there is none any more: etcd ends its process then, this one refuses the txn.
     fn delete_range(&mut self, delete: &'c DeleteRangeRequest) {
         let is_lower = self.deleted_from.is_none_or(|from| delete.key < *from);
         if delete.range_end[..] == [0] && is_lower {
@@ -103,8 +103,8 @@ pub(crate) fn check_lease(put: &PutRequest) -> Result<(), Refusal> {
     if put.lease == 0 { Ok(()) } else { Err(Refusal::LeaseNotFound) }
 }
 
-/// Unlike a range of its own, one in a txn may not name a negative revision: it counts as compacted,
-/// but for -1 as long as nothing ever was (behaviour of etcd 3.7.1).
+/// Unlike a range of its own, one in a txn may not name a negative revision: it counts as
+/// compacted, but for -1 as long as nothing ever was (behaviour of etcd 3.7.1).
 fn check_revision(reader: &Reader<'_>, revision: i64) -> Result<(), Refusal> {
     match revision {
         0 => Ok(()),

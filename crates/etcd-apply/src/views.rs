@@ -13,8 +13,8 @@ use parking_lot::RwLock;
 use crate::plan::{Plan, Step};
 use crate::{Cluster, Error, Refusal, range};
 
-/// How often a read begins anew when a compaction or a snapshot overtakes it. Each needs a whole one
-/// to finish meanwhile.
+/// How often a read begins anew when a compaction or a snapshot overtakes it. Each needs a whole
+/// one to finish meanwhile.
 const READ_ATTEMPTS: usize = 16;
 
 /// The applied state, for reading beside the applier. Cheap to clone.
@@ -83,7 +83,8 @@ impl Views {
         }
     }
 
-    /// Executes a txn that only reads, on one revision of this member's state. May block on storage.
+    /// Executes a txn that only reads, on one revision of this member's state. May block on
+    /// storage.
     ///
     /// # Errors
     /// `Refused` as [`Views::range`], or with `Unsupported` when the txn writes.
@@ -104,8 +105,8 @@ impl Views {
     }
 }
 
-/// Whether `reader` failed because what it reads went away meanwhile, not because what was asked for
-/// is gone for good: then compactions have passed the revision that it reads at.
+/// Whether `reader` failed because what it reads went away meanwhile, not because what was asked
+/// for is gone for good: then compactions have passed the revision that it reads at.
 fn is_overtaken(error: &Error, reader: &Reader<'_>, mvcc: &Mvcc) -> bool {
     match error {
         Error::Refused(Refusal::Compacted) => mvcc.compact_revision() > reader.revision(),

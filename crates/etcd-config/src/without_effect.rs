@@ -4,7 +4,6 @@
 /// away from its default says so; a flag leaves this list with the change that makes it work.
 pub(crate) const WITHOUT_EFFECT_YET: &[&str] = &[
     "initial-election-tick-advance",
-    "listen-client-http-urls",
     "max-snapshots",
     "max-wals",
     "memory-mlock",

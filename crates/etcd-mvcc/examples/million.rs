@@ -1,7 +1,7 @@
 //! Measures a store of many keys: `cargo run --release -p etcd-mvcc --example million DIRECTORY`.
 //!
-//! The first run fills the directory with a million keys (or as many as a second argument says), the
-//! next ones only open and read it.
+//! The first run fills the directory with a million keys (or as many as a second argument says),
+//! the next ones only open and read it.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it measures")]
 

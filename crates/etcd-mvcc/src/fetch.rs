@@ -1,8 +1,8 @@
 //! Loading the stored records of many revisions.
 //!
-//! Storage holds records in revision order, a range wants them in key order. Asking one by one reads
-//! a block of storage for each record; so the revisions are sorted first, and where they lie close
-//! together, all rows between them are read in passing instead.
+//! Storage holds records in revision order, a range wants them in key order. Asking one by one
+//! reads a block of storage for each record; so the revisions are sorted first, and where they lie
+//! close together, all rows between them are read in passing instead.
 
 use std::ops::ControlFlow;
 

@@ -1,7 +1,7 @@
 //! The hash of the store's records up to a revision, by which members compare themselves.
 //!
-//! It is a CRC-32C over the table's name and the rows that a compaction at the revision would leave,
-//! so members that compacted at different times agree.
+//! It is a CRC-32C over the table's name and the rows that a compaction at the revision would
+//! leave, so members that compacted at different times agree.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;

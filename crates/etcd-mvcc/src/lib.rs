@@ -8,8 +8,8 @@
 //!
 //! Records are stored as etcd stores them, so a store's hash equals etcd's on the same history, and
 //! an answer copies stored bytes instead of encoding them again. An index in memory knows every key
-//! with its revisions; its nodes count, so that a count costs O(log n). Reads hold it only for short
-//! steps, and still see one revision from first to last.
+//! with its revisions; its nodes count, so that a count costs O(log n). Reads hold it only for
+//! short steps, and still see one revision from first to last.
 //!
 //! Never in this crate: lease clocks, users, watchers, gRPC, a thread of its own.
 

@@ -16,8 +16,8 @@ use crate::store::Store;
 use crate::writer::Writer;
 use crate::{Error, KeyRange};
 
-/// How often a read of the current revision begins again. Each time takes a compaction at a revision
-/// that was not there when the read began.
+/// How often a read of the current revision begins again. Each time takes a compaction at a
+/// revision that was not there when the read began.
 const OVERTAKEN_MAX: usize = 8;
 
 /// A store of keys by revision, for those who read. Cheap to clone; all calls may block shortly on

@@ -111,8 +111,10 @@ impl<M: StateMachine> Barrier<M> {
     }
 }
 
-/// Asks a quorum whether this member still leads, and answers the index to wait for.
+/// Asks a quorum whether this member still leads, and answers the index to wait for; `None` when it
+/// does not, or when the quorum is silent for a round.
 pub(crate) async fn read_index<M: StateMachine>(raft: &OpenRaft<M>) -> Option<u64> {
-    let linearizer = raft.get_read_linearizer(ReadPolicy::ReadIndex).await.ok()?;
+    let confirmed = raft.get_read_linearizer(ReadPolicy::ReadIndex);
+    let linearizer = tokio::time::timeout(ROUND_TIME, confirmed).await.ok()?.ok()?;
     Some(Position::of(Some(*linearizer.read_log_id().log_id())).index)
 }

@@ -36,15 +36,18 @@ pub(crate) struct LeaderWatch {
 #[derive(Clone)]
 pub(crate) struct Contact {
     start: Instant,
-    /// Milliseconds since `start`.
+    /// Milliseconds since `start`, or `NEVER`.
     last: Arc<AtomicU64>,
     /// A leader silent for longer than this is taken for lost.
     limit: Duration,
 }
 
+/// No leader was heard since the start.
+const NEVER: u64 = u64::MAX;
+
 impl Contact {
     pub(crate) fn new(limit: Duration) -> Contact {
-        Contact { start: Instant::now(), last: Arc::default(), limit }
+        Contact { start: Instant::now(), last: Arc::new(AtomicU64::new(NEVER)), limit }
     }
 
     /// Notes that a leader was heard now.
@@ -54,8 +57,10 @@ impl Contact {
     }
 
     fn is_recent(&self) -> bool {
-        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        self.start.elapsed().saturating_sub(last) <= self.limit
+        match self.last.load(Ordering::Relaxed) {
+            NEVER => false,
+            last => self.start.elapsed().saturating_sub(Duration::from_millis(last)) <= self.limit,
+        }
     }
 }
 

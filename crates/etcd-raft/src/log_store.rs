@@ -57,6 +57,8 @@ struct Tail {
     bytes: usize,
     /// The index after the last entry that is on disk: only entries before it may leave the tail.
     written: u64,
+    /// Counts truncations: a write from before one says nothing about what came after it.
+    truncations: u64,
     last: Option<LogId>,
     purged: Option<LogId>,
     vote: Option<Vote>,
@@ -266,8 +268,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let mut records = Vec::new();
         let mut first_index = None;
         let mut end = 0;
+        let truncations;
         {
             let mut tail = self.shared.tail.lock();
+            truncations = tail.truncations;
             for entry in entries {
                 first_index.get_or_insert(entry.log_id.index);
                 end = entry.log_id.index + 1;
@@ -286,7 +290,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let store = self.clone();
         let done = Box::new(move |written: Result<(), etcd_storage::Error>| {
             if written.is_ok() {
-                store.shared.tail.lock().written_up_to(end);
+                store.shared.tail.lock().written_up_to(end, truncations);
             }
             callback.io_completed(written.map_err(io::Error::from));
         });
@@ -319,7 +323,10 @@ impl Tail {
         self.entries.push_back(entry);
     }
 
-    fn written_up_to(&mut self, end: u64) {
+    fn written_up_to(&mut self, end: u64, truncations: u64) {
+        if truncations != self.truncations {
+            return;
+        }
         self.written = self.written.max(end);
         while self.bytes > TAIL_BYTES {
             match self.entries.front() {
@@ -341,6 +348,7 @@ impl Tail {
             self.entries.pop_back();
         }
         self.written = self.written.min(keep);
+        self.truncations += 1;
         self.last = last;
     }
 

@@ -9,6 +9,7 @@ use etcd_proto::raftpb::{Message, MessageBatch, MessageType, ProposalBatch, Snap
 use etcd_storage::Storage;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt};
+use openraft::raft::StreamAppendError;
 use openraft::storage::Snapshot;
 use parking_lot::RwLock;
 use prost::Message as _;
@@ -133,7 +134,8 @@ impl<M: StateMachine> Shared<M> {
         let last = request.entries.last().map(|entry| entry.log_id).or(previous);
         let answer = self.raft.append_entries(request).await.map_err(stopped)?;
         let result = answer.into_stream_result(previous, last);
-        if result.is_ok() {
+        // Only a leader of an earlier term is no leader; one whose entries do not fit yet is.
+        if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
             self.contact.heard();
         }
         Ok(codec::append_result_to_wire(kind, &result))
@@ -167,10 +169,9 @@ impl<M: StateMachine> Shared<M> {
         queued.map_err(|_| Status::unavailable("the member is stopping"))?;
         let kind = MessageType::MsgPropResp.into();
         match answer.await {
-            Ok(Taken::Appended) => Ok(Message { r#type: kind, ..Message::default() }),
             Ok(Taken::Refused) => Ok(Message { r#type: kind, reject: true, ..Message::default() }),
-            // Unknown: no answer on this stream either.
-            Err(_) => std::future::pending().await,
+            // Also when it is unknown what became of them: only what is in no log may be sent again.
+            Ok(Taken::Appended) | Err(_) => Ok(Message { r#type: kind, ..Message::default() }),
         }
     }
 

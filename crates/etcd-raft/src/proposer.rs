@@ -173,7 +173,7 @@ impl<M: StateMachine> Proposer<M> {
                     break;
                 }
                 Leader::This => self.append(),
-                Leader::Other { member, urls } => self.forward(*member, urls),
+                Leader::Other { member, urls } => self.forward(&leader, *member, urls),
             }
         }
         leader
@@ -205,7 +205,7 @@ impl<M: StateMachine> Proposer<M> {
         }));
     }
 
-    fn forward(&mut self, member: u64, urls: &[String]) {
+    fn forward(&mut self, leader: &Leader, member: u64, urls: &[String]) {
         let (local, batch) = self.take_local();
         if batch.is_empty() {
             return;
@@ -218,12 +218,18 @@ impl<M: StateMachine> Proposer<M> {
             ..Message::default()
         };
         let answer = link.call(message);
+        let mut watch = self.leader.clone();
+        let leader = leader.clone();
         self.in_flight.push(Box::pin(async move {
-            let outcome = match answer.await {
-                Ok(answer) if answer.reject => Outcome::Refused,
-                Ok(_) => Outcome::Appended,
-                Err(LinkError::NotSent(_)) => Outcome::Refused,
-                Err(LinkError::Lost(_)) => Outcome::Unknown,
+            let outcome = tokio::select! {
+                answer = answer => match answer {
+                    Ok(answer) if answer.reject => Outcome::Refused,
+                    Ok(_) => Outcome::Appended,
+                    Err(LinkError::NotSent(_)) => Outcome::Refused,
+                    Err(LinkError::Lost(_)) => Outcome::Unknown,
+                },
+                // A leader that is no more may never answer, and must not keep its successor waiting.
+                _ = watch.changed_from(&leader) => Outcome::Unknown,
             };
             Finished { local, forwarded: Vec::new(), outcome }
         }));

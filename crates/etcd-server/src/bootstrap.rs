@@ -40,6 +40,15 @@ pub(crate) async fn decide(
     }
 }
 
+/// How a member with data goes on: as its log says. Only if it stopped before its log held anything
+/// are the founders needed again, and only if the configuration still names them.
+pub(crate) fn resume(identity: Identity, clustering: &Clustering) -> Beginning {
+    let initial = InitialCluster::parse(&clustering.initial_cluster);
+    let members = initial.and_then(|initial| initial.members(&clustering.initial_cluster_token));
+    let members = members.ok().filter(|members| cluster_of(members) == identity.cluster);
+    Beginning { identity, founders: members.as_ref().map(founders) }
+}
+
 async fn found(
     name: &str,
     clustering: &Clustering,

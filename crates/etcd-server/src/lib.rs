@@ -14,6 +14,7 @@ mod tls;
 mod peers;
 mod data_directory;
 mod bootstrap;
+mod client_doors;
 mod publish;
 mod server;
 mod process;

@@ -1,8 +1,13 @@
-//! What the machine allows this process.
+//! What the machine allows this process, and what this process allows itself.
+
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
 
 use crate::Error;
+
+/// How long connections may stay open after the stop began.
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
 /// File descriptors that the member keeps for itself (etcd: 150).
 const RESERVED_DESCRIPTORS: u64 = 150;

@@ -11,22 +11,22 @@ use etcd_gateway::Facts;
 use etcd_membership::MemberId;
 use etcd_mvcc::{Compactor, CompactorOptions};
 use etcd_raft::{Connect, Options, Raft};
-use etcd_transport::{ClientListener, DialOptions, Dialer, ListenOptions, PeerListener};
+use etcd_transport::{DialOptions, Dialer, ListenOptions, PeerListener};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::bootstrap::{self, Beginning};
+use crate::client_doors::ClientDoors;
 use crate::data_directory::{DataDirectory, Identity, Places};
+use crate::limits::SHUTDOWN_GRACE;
 use crate::version::{CLUSTER_VERSION, ETCD_VERSION};
-use crate::{Error, limits, publish, tls};
+use crate::{Error, publish, tls};
 
 /// The part of a request's time limit that has nothing to do with elections (etcd: 5 s).
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// The part of the time limit for dialling a peer that is not the election timeout (etcd: 1 s).
 const DIAL_TIME: Duration = Duration::from_secs(1);
-/// How long connections may stay open after the stop began.
-const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 /// How long a stopping leader tries to hand over.
 const HAND_OVER_LIMIT: Duration = Duration::from_millis(500);
 
@@ -54,7 +54,10 @@ impl Server {
     pub async fn start(config: Config) -> Result<Server, Error> {
         let fields = serde_json::Value::Object(config.fields()).to_string();
         tracing::info!(
-            configuration = fields.as_str(), etcd_version = ETCD_VERSION, "starting an etcd server");
+            configuration = fields.as_str(),
+            etcd_version = ETCD_VERSION,
+            "starting an etcd server"
+        );
         let Config { member, clustering, security, tuning, hazards, .. } = config;
         let doors = tls::open(
             &security,
@@ -63,7 +66,7 @@ impl Server {
             &member.listen_peer_urls,
         )?;
         let peer_listener = PeerListener::bind(peer_options(&member, doors.peer), doors.san_check)?;
-        let client_listener = ClientListener::bind(client_options(&member, doors.client)?)?;
+        let client_doors = ClientDoors::bind(&member, doors.client)?;
         let dialer = Dialer::new(DialOptions {
             tls: doors.dialer,
             connect_timeout: DIAL_TIME + member.election_timeout,
@@ -77,7 +80,7 @@ impl Server {
         };
         let mut data = blocking(move || DataDirectory::open(&places)).await?;
         let beginning = match data.identity {
-            Some(identity) => Beginning { identity, founders: None },
+            Some(identity) => bootstrap::resume(identity, &clustering),
             None => bootstrap::decide(&member.name, &clustering, &dialer).await?,
         };
         if data.identity.is_none() {
@@ -114,7 +117,7 @@ impl Server {
         };
         server.serve_peers(peer_listener, facts.clone());
         server.publish(identity.member, &member, &clustering, dialer, request_timeout).await;
-        server.serve_clients(client_listener, facts, identity, &member, request_timeout);
+        server.serve_clients(client_doors, facts, identity, &member, request_timeout);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         Ok(server)
@@ -138,11 +141,13 @@ impl Server {
             }
         }
         self.raft.shutdown().await;
+        tracing::debug!("raft has stopped");
         self.peers.cancel();
         self.client_tasks.close();
         self.peer_tasks.close();
         self.client_tasks.wait().await;
         self.peer_tasks.wait().await;
+        tracing::debug!("the listeners have closed");
         self.compactor.stop();
         let Server { views, compacting, .. } = self;
         blocking(move || {
@@ -154,6 +159,7 @@ impl Server {
             }
         })
         .await;
+        tracing::debug!("the state is flushed");
     }
 
     fn serve_peers(&self, listener: PeerListener, facts: Facts) {
@@ -184,7 +190,7 @@ impl Server {
 
     fn serve_clients(
         &self,
-        listener: ClientListener,
+        doors: ClientDoors,
         facts: Facts,
         identity: Identity,
         member: &Member,
@@ -207,7 +213,7 @@ impl Server {
         let grpc: Router = etcd_api::routes(api);
         let http = etcd_gateway::client_routes(facts);
         tracing::info!("ready to serve client requests");
-        self.client_tasks.spawn(listener.serve(grpc, http, self.clients.clone()));
+        doors.serve(grpc, http, &self.client_tasks, &self.clients);
     }
 }
 
@@ -219,24 +225,6 @@ fn peer_options(member: &Member, tls: Option<etcd_transport::ServerTls>) -> List
         share_port: member.socket_reuse_port,
         ..ListenOptions::default()
     }
-}
-
-fn client_options(
-    member: &Member,
-    tls: Option<etcd_transport::ServerTls>,
-) -> Result<ListenOptions, Error> {
-    let interval = member.grpc_keepalive_interval;
-    Ok(ListenOptions {
-        urls: member.listen_client_urls.iter().map(|url| url.as_str().to_owned()).collect(),
-        tls,
-        max_concurrent_streams: member.max_concurrent_streams,
-        keepalive_interval: (!interval.is_zero()).then_some(interval),
-        keepalive_timeout: member.grpc_keepalive_timeout,
-        shutdown_grace: SHUTDOWN_GRACE,
-        max_connections: limits::client_connections()?,
-        share_port: member.socket_reuse_port,
-        ..ListenOptions::default()
-    })
 }
 
 fn raft_options(

@@ -9,7 +9,7 @@ use crate::checkout::Checkout;
 /// Shows the members; fails when none of them runs.
 pub(crate) fn status(checkout: &Checkout) -> Result<()> {
     let cluster = Cluster::read(&checkout.cluster())?;
-    println!("{}", super::block_on(async { Ok(report::table(&cluster).await) })?);
+    say!("{}", super::block_on(async { Ok(report::table(&cluster).await) })?);
     if !cluster.members.iter().any(process::is_running) {
         bail!("no member runs; `cargo xtask cluster-up` goes on with this cluster");
     }
@@ -30,7 +30,7 @@ pub(crate) fn kill(checkout: &Checkout, member: &str) -> Result<()> {
     member.process = None;
     cluster.save(&folder)?;
     process::kill(&mut victim)?;
-    println!(
+    say!(
         "{} is killed; `cargo xtask cluster-restart {}` starts it again",
         victim.name,
         position + 1
@@ -51,7 +51,7 @@ pub(crate) fn restart(checkout: &Checkout, member: &str) -> Result<()> {
     cluster.save(&folder)?;
     super::block_on(async {
         wait::until_serving(&cluster.members[position..=position]).await?;
-        println!("{}", report::table(&cluster).await);
+        say!("{}", report::table(&cluster).await);
         Ok(())
     })
 }
@@ -64,9 +64,9 @@ pub(crate) fn down(checkout: &Checkout) -> Result<()> {
     process::stop(&mut cluster.members)?;
     cluster.save(&folder)?;
     match running {
-        0 => println!("No member was running."),
-        1 => println!("1 member is stopped; its data stays."),
-        count => println!("{count} members are stopped; their data stays."),
+        0 => say!("No member was running."),
+        1 => say!("1 member is stopped; its data stays."),
+        count => say!("{count} members are stopped; their data stays."),
     }
     Ok(())
 }

@@ -102,7 +102,7 @@ pub(crate) fn stop(members: &mut [Member]) -> Result<()> {
     }
     for member in members.iter_mut() {
         if is_running(member) {
-            println!("{} has not stopped within {PATIENCE:?} and is killed", member.name);
+            say!("{} has not stopped within {PATIENCE:?} and is killed", member.name);
             kill(member)?;
         }
         member.process = None;

@@ -95,7 +95,7 @@ pub(crate) fn commands(cluster: &Cluster) -> Vec<String> {
     let rest = [
         "etcdctl put greeting hello",
         "etcdctl get greeting",
-        "etcdctl endpoint status --write-out=table",
+        "etcdctl member list --write-out=table",
         "cargo xtask cluster-kill 1",
         "cargo xtask cluster-restart 1",
         "cargo xtask cluster-status",
@@ -156,7 +156,7 @@ mod tests {
             export ETCDCTL_KEY=/c/tls/client-key.pem
             etcdctl put greeting hello
             etcdctl get greeting
-            etcdctl endpoint status --write-out=table
+            etcdctl member list --write-out=table
             cargo xtask cluster-kill 1
             cargo xtask cluster-restart 1
             cargo xtask cluster-status

@@ -21,12 +21,20 @@ pub(crate) fn up(checkout: &Checkout, options: &Up) -> Result<()> {
     let folder = checkout.cluster();
     let mut cluster = options.plan(&folder)?;
     let earlier = match options.fresh {
-        true => clear(&folder)?,
+        // A record that cannot be read says nothing about processes, and shall go.
+        true => Cluster::find(&folder).unwrap_or_default(),
         false => Cluster::find(&folder)?,
     };
-    check(&cluster, earlier.as_ref())?;
+    earlier.iter().try_for_each(refuse_running)?;
+    process::check_apart(&cluster.members)?;
+    cluster.members.iter().try_for_each(process::check_ports)?;
+    let earlier = match options.fresh {
+        true => clear(&folder)?,
+        false => earlier,
+    };
+    earlier.iter().try_for_each(|earlier| refuse_other(earlier, &cluster.shape))?;
     cluster.program = match &options.server {
-        Some(program) => program.clone(),
+        Some(program) => find(program)?,
         None => build(checkout)?,
     };
     if let Shape::Local { doors: Doors::Tls, .. } = cluster.shape {
@@ -35,7 +43,7 @@ pub(crate) fn up(checkout: &Checkout, options: &Up) -> Result<()> {
         certificates::provide(&tls, &[names, vec![plan::CLIENT]].concat())?;
     }
     if earlier.is_some() {
-        println!("Going on with the data in {}", folder.display());
+        say!("Going on with the data in {}", folder.display());
     }
     super::block_on(run(&folder, cluster, options))
 }
@@ -46,12 +54,17 @@ fn build(checkout: &Checkout) -> Result<PathBuf> {
     cargo::build_server(checkout)
 }
 
-/// Deletes what an earlier cluster left, unless it runs.
-fn clear(folder: &Path) -> Result<Option<Cluster>> {
-    // A record that cannot be read says nothing about processes, and shall go.
-    if let Ok(Some(earlier)) = Cluster::find(folder) {
-        refuse_running(&earlier)?;
+/// A program given by its path, or by its name alone.
+fn find(program: &Path) -> Result<PathBuf> {
+    match program.is_file() {
+        // Members run in another folder.
+        true => std::path::absolute(program).context("finding the working directory"),
+        false => Ok(program.to_path_buf()),
     }
+}
+
+/// Deletes what an earlier cluster left, and says that there is none now.
+fn clear(folder: &Path) -> Result<Option<Cluster>> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("deleting {}", folder.display()))
@@ -60,21 +73,16 @@ fn clear(folder: &Path) -> Result<Option<Cluster>> {
     }
 }
 
-/// Finds out before the long build what would keep the cluster from starting.
-fn check(cluster: &Cluster, earlier: Option<&Cluster>) -> Result<()> {
-    if let Some(earlier) = earlier {
-        refuse_running(earlier)?;
-        if earlier.shape != cluster.shape {
-            bail!(
-                "there is the data of another cluster here: {}.\n\
-                 `cargo xtask cluster-up --fresh` with your options deletes it and starts an \
-                 empty cluster",
-                earlier.shape
-            );
-        }
+fn refuse_other(earlier: &Cluster, shape: &Shape) -> Result<()> {
+    if earlier.shape != *shape {
+        bail!(
+            "there is the data of another cluster here: {}.\n\
+             `cargo xtask cluster-up --fresh` with your options deletes it and starts an empty \
+             cluster",
+            earlier.shape
+        );
     }
-    process::check_apart(&cluster.members)?;
-    cluster.members.iter().try_for_each(process::check_ports)
+    Ok(())
 }
 
 fn refuse_running(cluster: &Cluster) -> Result<()> {
@@ -106,17 +114,17 @@ async fn run(folder: &Path, mut cluster: Cluster, options: &Up) -> Result<()> {
             return Err(error);
         }
     };
-    println!("{}", report::table(&cluster).await);
-    println!("Logs and data are in {}. To try it:\n", folder.display());
-    report::commands(&cluster).iter().for_each(|command| println!("  {command}"));
+    say!("{}", report::table(&cluster).await);
+    say!("Logs and data are in {}. To try it:\n", folder.display());
+    report::commands(&cluster).iter().for_each(|command| say!("  {command}"));
     if options.detach {
         return Ok(());
     }
-    println!("\nCtrl-C stops the cluster.");
+    say!("\nCtrl-C stops the cluster.");
     tokio::select! {
         result = watch(folder, children) => result,
         name = told_to_end() => {
-            println!("{}: stopping the members", name?);
+            say!("{}: stopping the members", name?);
             stop(folder)
         }
     }
@@ -164,7 +172,7 @@ async fn watch(folder: &Path, mut children: Vec<Child>) -> Result<()> {
             // Members that a command of ours has stopped are no longer recorded with a process.
             let found = cluster.members.iter().position(|m| m.process == Some(process));
             if let Some(position) = found {
-                println!(
+                say!(
                     "{} {}; `cargo xtask cluster-restart {}` starts it again",
                     cluster.members[position].name,
                     wait::describe(status),
@@ -173,7 +181,7 @@ async fn watch(folder: &Path, mut children: Vec<Child>) -> Result<()> {
             }
         }
         if children.is_empty() && !cluster.members.iter().any(process::is_running) {
-            println!("No member runs any more.");
+            say!("No member runs any more.");
             return Ok(());
         }
     }
@@ -191,25 +199,32 @@ mod tests {
     fn data_of_another_shape_is_not_touched() {
         let folder = tempfile::tempdir().unwrap();
         let earlier = cluster(folder.path(), 3);
-        let error = check(&cluster(folder.path(), 5), Some(&earlier)).unwrap_err().to_string();
+        refuse_other(&earlier, &earlier.shape).unwrap();
+        let other = cluster(folder.path(), 5).shape;
+        let error = refuse_other(&earlier, &other).unwrap_err().to_string();
         assert!(error.contains("3 members from port 9 on") && error.contains("--fresh"), "{error}");
     }
 
     #[test]
-    fn a_running_cluster_is_neither_started_twice_nor_deleted() {
+    fn a_running_cluster_is_in_the_way_until_it_has_ended() {
         let folder = tempfile::tempdir().unwrap();
         let mut earlier = cluster(folder.path(), 1);
         earlier.members[0].arguments = vec!["1002".into()];
         let mut child = process::start(Path::new("sleep"), &mut earlier.members[0]).unwrap();
-        earlier.save(folder.path()).unwrap();
-        let twice = check(&cluster(folder.path(), 1), Some(&earlier)).unwrap_err().to_string();
-        let deleted = clear(folder.path()).unwrap_err().to_string();
+        let error = refuse_running(&earlier).map_err(|error| error.to_string());
         child.kill().unwrap();
         child.wait().unwrap();
-        for error in [twice, deleted] {
-            assert!(error.contains("cluster-down"), "{error}");
-        }
-        assert_eq!(clear(folder.path()).unwrap(), None);
-        assert!(!folder.path().exists());
+        assert!(error.unwrap_err().contains("cluster-down"));
+        refuse_running(&earlier).unwrap();
+    }
+
+    #[test]
+    fn a_fresh_start_finds_nothing_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("cluster");
+        assert_eq!(clear(&place).unwrap(), None);
+        cluster(&place, 1).save(&place).unwrap();
+        assert_eq!(clear(&place).unwrap(), None);
+        assert!(!place.exists());
     }
 }

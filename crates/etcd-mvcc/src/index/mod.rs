@@ -20,8 +20,8 @@ use crate::{KeyRange, Revision};
 
 /// The index of one store. It has one writer; readers share it between the writer's changes.
 ///
-/// It holds changes before they are published: a reader looks at it through the revision it reads at
-/// and never sees a newer one.
+/// It holds changes before they are published: a reader looks at it through the revision it reads
+/// at and never sees a newer one.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     tree: Tree,
@@ -63,8 +63,8 @@ impl Index {
         self.keys
     }
 
-    /// How many keys of `range` are live at `revision`, in O(log n) and the number of keys that came
-    /// and went since; `None` when that is too long ago and the caller has to walk.
+    /// How many keys of `range` are live at `revision`, in O(log n) and the number of keys that
+    /// came and went since; `None` when that is too long ago and the caller has to walk.
     pub(crate) fn count(&self, range: &KeyRange, revision: i64) -> Option<u64> {
         if let KeyRange::One(key) = range {
             return Some(self.get(key).and_then(|life| life.at(revision)).map_or(0, |_| 1));

@@ -1,8 +1,8 @@
 //! Which keys came and went lately: it turns the count of now into the count of a moment ago.
 //!
-//! The tree counts the keys that are live after all changes, published or not. A reader stands at an
-//! older revision, often by a few changes only (the applier's unpublished batch, or the writes since
-//! a paged list began). The difference is the keys that appeared and vanished since.
+//! The tree counts the keys that are live after all changes, published or not. A reader stands at
+//! an older revision, often by a few changes only (the applier's unpublished batch, or the writes
+//! since a paged list began). The difference is the keys that appeared and vanished since.
 
 use std::collections::VecDeque;
 

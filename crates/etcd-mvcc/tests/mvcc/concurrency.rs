@@ -8,7 +8,7 @@ use etcd_storage::Batch;
 use crate::support::*;
 
 const KEYS: i64 = 700;
-const ROUNDS: i64 = 300;
+const ROUNDS: i64 = 70;
 
 /// At an even main revision `2n` all keys have the value `n`; at an odd one, none is there.
 fn check(mvcc: &Mvcc, asked: i64) -> Result<(), Error> {

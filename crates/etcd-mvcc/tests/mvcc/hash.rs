@@ -21,7 +21,7 @@ fn long_history() -> Bench {
         assert_eq!(txn.delete_range(span("a", "\0"), Previous::Ignored).unwrap().deleted, 3);
     });
     bench.txn(|txn| {
-        let lease = LeaseChange::Set(0x04ee_7a20_1b65_99619);
+        let lease = LeaseChange::Set(0x4ee7_a201_b659_9619);
         txn.put(PutArgs { lease, ..put("lock/4ee7a201b6599619", "") }).unwrap();
     });
     bench

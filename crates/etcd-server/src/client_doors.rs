@@ -1,0 +1,67 @@
+//! Where clients come in: one kind of door for everything, or one for gRPC and one for HTTP.
+
+use axum::Router;
+use etcd_config::{Member, Url};
+use etcd_transport::{ClientListener, ListenOptions, ServerTls};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::limits::SHUTDOWN_GRACE;
+use crate::{Error, limits};
+
+/// The bound client listeners of a member.
+pub(crate) struct ClientDoors {
+    /// `--listen-client-urls`.
+    main: ClientListener,
+    /// `--listen-client-http-urls`: where it is given, the main one serves gRPC only.
+    http: Option<ClientListener>,
+}
+
+impl ClientDoors {
+    pub(crate) fn bind(member: &Member, tls: Option<ServerTls>) -> Result<ClientDoors, Error> {
+        let (main, http) = (&member.listen_client_urls, &member.listen_client_http_urls);
+        if let Some(url) = main.iter().find(|url| http.contains(url)) {
+            return Err(Error::Configuration(format!(
+                "cannot bind both --listen-client-urls and --listen-client-http-urls on the same \
+                 url {url}: give each a port of its own"
+            )));
+        }
+        let bind = |urls: &[Url]| -> Result<ClientListener, Error> {
+            Ok(ClientListener::bind(options(member, urls, tls.clone())?)?)
+        };
+        let http = (!http.is_empty()).then(|| bind(http)).transpose()?;
+        Ok(ClientDoors { main: bind(main)?, http })
+    }
+
+    pub(crate) fn serve(
+        self,
+        grpc: Router,
+        http: Router,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        let main_http = match self.http {
+            None => http,
+            Some(listener) => {
+                tasks.spawn(listener.serve(Router::new(), http, stop.clone()));
+                Router::new()
+            }
+        };
+        tasks.spawn(self.main.serve(grpc, main_http, stop.clone()));
+    }
+}
+
+fn options(member: &Member, urls: &[Url], tls: Option<ServerTls>) -> Result<ListenOptions, Error> {
+    let interval = member.grpc_keepalive_interval;
+    Ok(ListenOptions {
+        urls: urls.iter().map(|url| url.as_str().to_owned()).collect(),
+        tls,
+        max_concurrent_streams: member.max_concurrent_streams,
+        keepalive_interval: (!interval.is_zero()).then_some(interval),
+        keepalive_timeout: member.grpc_keepalive_timeout,
+        shutdown_grace: SHUTDOWN_GRACE,
+        max_connections: limits::client_connections()?,
+        share_port: member.socket_reuse_port,
+        ..ListenOptions::default()
+    })
+}
