@@ -1,6 +1,7 @@
 //! Starting members' processes, finding them again, and stopping them.
 
 use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -38,12 +39,15 @@ pub(crate) fn check_apart(members: &[Member]) -> Result<()> {
 pub(crate) fn check_ports(member: &Member) -> Result<()> {
     for address in &member.listens {
         if let Err(error) = TcpListener::bind(address) {
-            bail!(
-                "member {} cannot listen at {address}: {error}.\n\
-                 Stop what listens there, or let the cluster have other ports: \
-                 `cargo xtask cluster-up --base-port 12379`",
-                member.name
-            );
+            let advice = match error.kind() {
+                ErrorKind::AddrInUse => {
+                    "Stop what listens there, or give the members other ports: with \
+                     `cargo xtask cluster-up --base-port 12379`, or in their configuration files."
+                }
+                ErrorKind::AddrNotAvailable => "This machine has no such address.",
+                _ => "",
+            };
+            bail!("member {} cannot listen at {address}: {error}. {advice}", member.name);
         }
     }
     Ok(())
@@ -197,6 +201,7 @@ mod tests {
         member.listens = vec![listener.local_addr().unwrap()];
         let error = check_ports(&member).unwrap_err().to_string();
         assert!(error.contains(&member.listens[0].to_string()), "{error}");
+        assert!(error.contains("--base-port"), "{error}");
         drop(listener);
         check_ports(&member).unwrap();
     }

@@ -1,7 +1,7 @@
 //! The services against a real etcd: both get the same random requests and must answer alike.
 //!
 //! It needs the program of an etcd 3.7 and is left out otherwise:
-//! `ETCD_REFERENCE=/path/to/etcd cargo test -p etcd-api --test against_etcd -- --ignored`.
+//! `ETCD_REFERENCE=/path/to/etcd cargo test -p etcd-api --test against_etcd`.
 //! `SEED` (a number) and `REQUESTS` (how many) choose another run.
 
 mod requests;
@@ -23,7 +23,6 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 #[tokio::test]
-#[ignore = "needs ETCD_REFERENCE, the program of an etcd 3.7"]
 async fn random_requests_are_answered_as_etcd_answers_them() {
     let program = std::env::var("ETCD_REFERENCE").expect("ETCD_REFERENCE names a program");
     let (seed, requests) = (number("SEED", 1), number("REQUESTS", 5000));
