@@ -126,8 +126,8 @@ impl Process {
     #[track_caller]
     pub fn wait_for_line(&self, part: &str, limit: Duration) -> String {
         let Some(line) = self.find_line(part, limit) else {
-            self.show_log();
-            panic!("{}: no line with {part:?} within {limit:?}", self.name);
+            let ended = if self.log.lock().ended { "it ended" } else { "it runs" };
+            panic!("{}: no line with {part:?} within {limit:?}; {ended}", self.name);
         };
         line
     }

@@ -1,8 +1,10 @@
 //! etcd's own command line, old and new, gets from this server what it gets from a real one.
 
+use etcd_tests::cluster::eventually;
 use etcd_tests::{Cluster, Etcdctl, Plan, script};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Cells of `endpoint status` that no two clusters share.
 const VARYING_COLUMNS: &[&str] = &[
@@ -17,15 +19,13 @@ const VARYING_COLUMNS: &[&str] = &[
     "TOOK",
 ];
 
-fn check(plan: &Plan, etcdctl: &Etcdctl) {
+/// Runs all scripts of a folder against a cluster of their own, in the order of their names.
+fn check(plan: &Plan, etcdctl: &Etcdctl, folder: &str) {
     let cluster = Cluster::start(plan);
+    wait_for_versions(&cluster);
     // Whoever answers puts its id into the header: it is always the same one.
-    let mut etcdctl = etcdctl.clone().with_endpoints(&cluster.advertised_urls()[..1]);
-    if let Some(certificates) = &cluster.certificates {
-        etcdctl = etcdctl.with_certificate(certificates);
-    }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let folder = folder.join(format!("etcdctl-{}", etcdctl.version));
+    let etcdctl = speaking_to(&cluster, etcdctl, &cluster.advertised_urls()[..1]);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(folder);
     let entries = fs::read_dir(&folder).expect("the scripts are there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
@@ -35,24 +35,58 @@ fn check(plan: &Plan, etcdctl: &Etcdctl) {
     }
 }
 
+fn speaking_to(cluster: &Cluster, etcdctl: &Etcdctl, urls: &[String]) -> Etcdctl {
+    let etcdctl = etcdctl.clone().with_endpoints(urls);
+    match &cluster.certificates {
+        Some(certificates) => etcdctl.with_certificate(certificates),
+        None => etcdctl,
+    }
+}
+
+/// A young cluster agrees on its version first and raises that of its storage after.
+fn wait_for_versions(cluster: &Cluster) {
+    let etcdctl = speaking_to(cluster, &Etcdctl::newest(), &cluster.advertised_urls());
+    eventually(Duration::from_secs(15), "the storage's version", || {
+        let status = etcdctl.succeed(&["endpoint", "status", "-w", "fields"]);
+        let ready = status.matches("\"StorageVersion\" : \"3.7.0\"").count();
+        (ready == cluster.members.len()).then_some(())
+    });
+}
+
 #[test]
 fn etcdctl_3_4_prints_the_same_without_tls() {
-    check(&Plan::namespaces(), &Etcdctl::debian());
+    check(&Plan::namespaces(), &Etcdctl::debian(), "etcdctl-3.4");
 }
 
 #[test]
 fn etcdctl_3_4_prints_the_same_with_tls() {
-    check(&Plan::namespaces().client_tls(), &Etcdctl::debian());
+    check(&Plan::namespaces().client_tls(), &Etcdctl::debian(), "etcdctl-3.4");
 }
 
 #[test]
 fn etcdctl_3_7_prints_the_same_without_tls() {
-    check(&Plan::namespaces(), &Etcdctl::newest());
+    check(&Plan::namespaces(), &Etcdctl::newest(), "etcdctl-3.7");
 }
 
 #[test]
 fn etcdctl_3_7_prints_the_same_with_tls() {
-    check(&Plan::namespaces().client_tls(), &Etcdctl::newest());
+    check(&Plan::namespaces().client_tls(), &Etcdctl::newest(), "etcdctl-3.7");
+}
+
+/// The old client sends the whole URL of the endpoint, scheme and all, as HTTP/2's `:authority`.
+#[test]
+fn etcdctl_3_4_prints_the_same_status_without_tls() {
+    check(&Plan::namespaces(), &Etcdctl::debian(), "etcdctl-3.4-status");
+}
+
+#[test]
+fn etcdctl_3_4_prints_the_same_status_with_tls() {
+    check(&Plan::namespaces().client_tls(), &Etcdctl::debian(), "etcdctl-3.4-status");
+}
+
+#[test]
+fn etcdctl_3_7_reads_a_range_in_parts() {
+    check(&Plan::namespaces(), &Etcdctl::newest(), "etcdctl-3.7-stream");
 }
 
 /// An answer without what differs from cluster to cluster: the scheme, times, sizes, terms.

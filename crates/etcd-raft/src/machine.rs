@@ -164,8 +164,12 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        let taken = self.applied.position.index > 0;
-        Ok(taken.then(|| Snapshot { meta: self.meta(), snapshot: SnapshotFiles::Deferred }))
+        if self.applied.position.index == 0 {
+            return Ok(None);
+        }
+        // Whoever asks may let the log go up to what this answers, so it must be durable first:
+        // right after a start the state holds replayed entries that no file has.
+        self.get_snapshot_builder().await.build_snapshot().await.map(Some)
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use rocksdb::{DB, DBRecoveryMode, WriteBatch, WriteOptions};
+use rocksdb::{BlockBasedOptions, DB, DBRecoveryMode, WriteBatch, WriteOptions};
 
 use crate::Error;
 use crate::error::open_rocksdb;
@@ -276,8 +276,13 @@ fn refuse_foreign(directory: &Path) -> Result<(), Error> {
 }
 
 fn rocksdb_options(options: &LogOptions) -> rocksdb::Options {
+    // Entries are read again from memory, or once after a restart: nothing is worth caching.
+    let mut blocks = BlockBasedOptions::default();
+    blocks.disable_cache();
     let mut rocksdb = rocksdb::Options::default();
     rocksdb.create_if_missing(true);
+    rocksdb.set_block_based_table_factory(&blocks);
+    rocksdb.set_max_file_opening_threads(1);
     rocksdb.set_write_buffer_size(options.write_buffer_bytes);
     rocksdb.set_max_write_buffer_number(2);
     rocksdb.set_max_open_files(64);

@@ -239,6 +239,7 @@ fn rocksdb_options(options: &StorageOptions) -> rocksdb::Options {
     rocksdb.set_max_write_buffer_number(3);
     rocksdb.set_max_open_files(options.max_open_files);
     rocksdb.set_max_background_jobs(2);
+    rocksdb.set_max_file_opening_threads(2);
     rocksdb.set_compression_type(DBCompressionType::Lz4);
     rocksdb.set_bytes_per_sync(1 << 20);
     // One writer, so the locking that lets several insert at once would only cost.

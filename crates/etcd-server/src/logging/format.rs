@@ -73,7 +73,11 @@ fn level(metadata: &Metadata<'_>) -> &'static str {
 /// Crate, file and line, as zap's short caller gives package, file and line.
 fn caller(metadata: &Metadata<'_>) -> String {
     let file = metadata.file().unwrap_or("unknown");
-    let file = file.strip_prefix("crates/").unwrap_or(file).replacen("/src/", "/", 1);
+    let short = file.split_once("/src/").map(|(folder, file)| {
+        let package = folder.rsplit('/').next().unwrap_or(folder);
+        format!("{package}/{file}")
+    });
+    let file = short.unwrap_or_else(|| file.to_owned());
     match metadata.line() {
         Some(line) => format!("{file}:{line}"),
         None => file,
