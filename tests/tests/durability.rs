@@ -72,6 +72,29 @@ fn a_member_that_was_cut_off_for_longer_than_the_log_is_kept_returns_by_snapshot
 }
 
 #[test]
+fn a_member_a_few_entries_behind_catches_up_from_the_log_though_the_others_were_restarted() {
+    let mut cluster = Cluster::start(&Plan::loopback(3));
+    let history = History::start(&cluster.client_urls(), 1, PREFIX);
+    history.wait_for_more(PROGRESS, Duration::from_secs(20));
+    let away = (cluster.leader() + 1) % 3;
+    cluster.members[away].end(Signal::KILL);
+    history.wait_for_more(PROGRESS, Duration::from_secs(20));
+    let others = [(away + 1) % 3, (away + 2) % 3];
+    kill(&mut cluster, &others, Signal::KILL);
+    for at in others {
+        cluster.members[at].start();
+    }
+    for at in others {
+        cluster.members[at].wait_until_ready();
+    }
+    cluster.start_all();
+    history.wait_for_more(PROGRESS, Duration::from_secs(20));
+    check(&cluster, &history.finish());
+    let whole = cluster.members[away].process().find_line("applied snapshot", NOW);
+    assert_eq!(whole, None, "it was sent the whole state for a few entries");
+}
+
+#[test]
 fn a_member_that_returned_by_snapshot_still_has_everything_after_being_killed() {
     let plan = Plan::loopback(3).flag("--snapshot-count=100");
     let mut cluster = Cluster::start(&plan.flag("--snapshot-catchup-entries=20"));

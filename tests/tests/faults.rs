@@ -3,7 +3,7 @@
 
 use etcd_tests::client::Consistency;
 use etcd_tests::process::server_is_ours;
-use etcd_tests::{Certificates, Client, Member, Signal, Turn};
+use etcd_tests::{Certificates, Client, Member, Process, Signal, Turn};
 use rand::RngExt;
 use rand::distr::Alphanumeric;
 use std::collections::BTreeMap;
@@ -54,6 +54,19 @@ fn check_refused(member: &mut Member, code: i32, part: &str) {
         let last = lines.last().expect("a message");
         let said = last.to_lowercase().contains(&part.to_lowercase());
         assert!(said, "the last line is not the message: {last}");
+        check_one_message(&process);
+    }
+}
+
+/// A person is called once: our server writes one line of level error or above as it ends.
+#[track_caller]
+fn check_one_message(process: &Process) {
+    if server_is_ours() {
+        let calls = |line: &String| {
+            ["error", "fatal"].iter().any(|at| line.contains(&format!("\"level\":\"{at}\"")))
+        };
+        let lines: Vec<String> = process.lines().into_iter().filter(calls).collect();
+        assert_eq!(lines.len(), 1, "one message: {lines:#?}");
     }
 }
 
@@ -188,6 +201,7 @@ fn a_data_directory_of_someone_else_is_left_alone() {
     }
     if server_is_ours() {
         assert_eq!(status.code(), Some(1), "the exit code");
+        check_one_message(&process);
         let last = process.lines().pop().expect("a message");
         assert!(last.contains(&*member.data_dir.to_string_lossy()), "it names the path: {last}");
     }
@@ -325,6 +339,7 @@ fn a_full_disk_stops_the_member_in_words_and_what_was_acknowledged_is_there_afte
     if server_is_ours() {
         // A real etcd panics when it is its database that finds no room.
         assert_eq!(status.code(), Some(1), "the exit code");
+        check_one_message(&process);
     }
 
     fs::remove_file(ballast).expect("the ballast");

@@ -49,7 +49,10 @@ fn parts(checkout: &Checkout, options: &Options, timings: &mut Timings) -> Resul
     })?;
     if options.quick {
         return timings.part("tests", || {
-            cargo::run(checkout, &["test", "--workspace", "--exclude", CLUSTER_TESTS])
+            cargo::run(
+                checkout,
+                &["test", "--workspace", "--no-fail-fast", "--exclude", CLUSTER_TESTS],
+            )
         });
     }
     let server = timings.part("server", || cargo::build_server(checkout))?;
@@ -58,7 +61,7 @@ fn parts(checkout: &Checkout, options: &Options, timings: &mut Timings) -> Resul
 
 fn test(checkout: &Checkout, server: PathBuf) -> Result<()> {
     let environment = BTreeMap::from([(SERVER, server.into_os_string())]);
-    cargo::run_with(checkout, &["test", "--workspace"], &environment)
+    cargo::run_with(checkout, &["test", "--workspace", "--no-fail-fast"], &environment)
 }
 
 /// Advisories are left out: their database is not in a package registry.

@@ -63,6 +63,8 @@ struct Tail {
     purged: Option<LogId>,
     vote: Option<Vote>,
     appended_since_snapshot: u64,
+    /// Whether entries left memory because it was full: those before it are many bytes.
+    overflowed: bool,
 }
 
 impl LogStore {
@@ -118,8 +120,8 @@ impl LogStore {
         self.shared.tail.lock().appended_since_snapshot = 0;
     }
 
-    /// The first index such that the entries from it on hold at most `bytes`, as far as they are in
-    /// memory.
+    /// The first index such that the entries from it on hold at most `bytes`, as far as that is
+    /// known: right after a start nothing is in memory, and no entry counts as too much.
     pub(crate) fn index_within(&self, bytes: usize) -> u64 {
         let tail = self.shared.tail.lock();
         let mut held = 0;
@@ -129,7 +131,8 @@ impl LogStore {
                 return entry.log_id.index + 1;
             }
         }
-        tail.entries.front().map_or(tail.written, |entry| entry.log_id.index)
+        let front = tail.entries.front().filter(|_| tail.overflowed);
+        front.map_or(0, |entry| entry.log_id.index)
     }
 
     fn read(&self, range: Range<u64>, limit_bytes: usize) -> Result<Vec<RaftEntry>, io::Error> {
@@ -330,7 +333,10 @@ impl Tail {
         self.written = self.written.max(end);
         while self.bytes > TAIL_BYTES {
             match self.entries.front() {
-                Some(entry) if entry.log_id.index < self.written => self.pop_front(),
+                Some(entry) if entry.log_id.index < self.written => {
+                    self.overflowed = true;
+                    self.pop_front();
+                }
                 _ => return,
             }
         }

@@ -67,8 +67,14 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::INFO,
         _ => LevelFilter::ERROR,
     };
+    // What openraft fails on it also returns, and is told once, by whoever handles it.
+    let raft = match level {
+        LogLevel::Debug => LevelFilter::INFO,
+        _ => LevelFilter::OFF,
+    };
     Targets::new()
         .with_default(libraries)
+        .with_target("openraft", raft)
         .with_target("etcd", own)
         .with_target(FATAL, LevelFilter::ERROR)
 }

@@ -3,6 +3,7 @@
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -51,7 +52,26 @@ struct Shared {
 struct Generation {
     number: u64,
     path: PathBuf,
+    /// Declared before `retired`: the files are closed before they are removed.
     db: DB,
+    retired: Retired,
+}
+
+/// Removes the files of a generation that was replaced, once its last user is done with it.
+struct Retired {
+    path: PathBuf,
+    is_replaced: AtomicBool,
+}
+
+impl Drop for Retired {
+    fn drop(&mut self) {
+        if !self.is_replaced.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "could not remove replaced state");
+        }
+    }
 }
 
 impl std::fmt::Debug for Storage {
@@ -187,12 +207,8 @@ impl Storage {
         let new = Generation::open(number, &path, &self.shared.options)?;
         generations.point_to(number)?;
         self.shared.current.store(Arc::new(new));
-        let old_path = old.path.clone();
-        drop(old);
-        // A reader may hold the old generation a moment longer: open files survive their unlinking.
-        if let Err(error) = std::fs::remove_dir_all(&old_path) {
-            tracing::warn!(path = %old_path.display(), %error, "could not remove replaced state");
-        }
+        // A reader or a flush may be under way in the old one: the last of them removes it.
+        old.retired.is_replaced.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -213,7 +229,8 @@ impl Storage {
 impl Generation {
     fn open(number: u64, path: &Path, options: &StorageOptions) -> Result<Generation, Error> {
         let db = open_rocksdb(&rocksdb_options(options), path)?;
-        Ok(Generation { number, path: path.to_owned(), db })
+        let retired = Retired { path: path.to_owned(), is_replaced: AtomicBool::new(false) };
+        Ok(Generation { number, path: path.to_owned(), db, retired })
     }
 
     fn error(&self, error: &rocksdb::Error) -> Error {

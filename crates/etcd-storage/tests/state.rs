@@ -124,3 +124,30 @@ fn a_lost_generation_is_an_error_and_no_empty_state() {
     let opened = open(directory.path());
     assert!(matches!(opened, Err(Error::Damaged { .. })), "{opened:?}");
 }
+
+#[test]
+fn what_is_under_way_in_a_replaced_state_ends_before_its_files_go() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let source = open(&directory.path().join("source")).expect("a state");
+    let target = directory.path().join("target");
+    let storage = open(&target).expect("a state");
+    for number in 0..100u32 {
+        put(&storage, Table::Key, &number.to_be_bytes(), b"old");
+    }
+    let copy = directory.path().join("copy");
+    source.checkpoint(&copy).expect("a checkpoint");
+    let mut seen = 0;
+    storage
+        .scan(Table::Key, b""..b"", |_, _| {
+            if seen == 0 {
+                storage.install(&copy).expect("installed");
+                assert!(target.join("00000001").is_dir(), "a reader is at work there");
+            }
+            seen += 1;
+            ControlFlow::Continue(())
+        })
+        .expect("readable");
+    assert_eq!(seen, 100);
+    assert!(!target.join("00000001").exists(), "nobody needs it any more");
+    assert!(rows(&storage, Table::Key, b"", b"").is_empty());
+}

@@ -10,9 +10,7 @@ const PLAIN: &[&str] =
 
 fn check(args: &[&str], environment: &[(&str, &str)], expect: Expect) {
     let args: Vec<&str> = PLAIN.iter().chain(args).copied().collect();
-    let shown = warnings(load(&args, environment));
-    // The plain member's HTTP listener has no effect yet; its own test has it.
-    expect.assert_eq(&shown.replace("listen-client-http-urls", "..."));
+    expect.assert_eq(&warnings(load(&args, environment)));
 }
 
 #[test]
@@ -31,7 +29,7 @@ fn flags_without_effect_share_one_warning() {
         &["--max-wals=7", "--cors=*", "--auth-token=", "--name=b"],
         &[],
         expect![[r#"
-            Warn: flags without effect in this version were set flags=auth-token,...,max-wals
+            Warn: flags without effect in this version were set flags=auth-token,max-wals
         "#]],
     );
 }
@@ -46,7 +44,6 @@ fn deprecated_and_dropped_flags_are_told() {
             Warn: --v2-deprecation is deprecated in 3.6 and will be decommissioned in 3.8
             Warn: flag is no longer supported and has no effect flag=force
             Warn: flag is no longer supported and has no effect flag=vv
-            Warn: flags without effect in this version were set flags=...
         "#]],
     );
 }
@@ -65,7 +62,6 @@ fn unknown_and_misplaced_variables_are_told() {
             Warn: unrecognized environment variable environment-variable=ETCD_NMAE perhaps=ETCD_NAME
             Warn: environment variable has no meaning here and is ignored environment-variable=ETCD_VERSION
             Warn: unrecognized environment variable environment-variable=ETCD_QQ
-            Warn: flags without effect in this version were set flags=...
         "#]],
     );
 }
@@ -76,7 +72,6 @@ fn tls_settings_without_tls_are_told() {
         &["--cert-file=c", "--key-file=k", "--client-cert-auth", "--auto-tls", "--peer-auto-tls"],
         &[],
         expect![[r#"
-            Warn: flags without effect in this version were set flags=...
             Warn: the scheme is http, so that the certificate is not used on this listener side=client url=http://localhost:2379
             Warn: the scheme is http, so that no certificate is asked for on this listener side=client url=http://localhost:2379
             Warn: the scheme is http, so that the certificate is not used on this listener side=client url=http://127.0.0.1:1
@@ -99,7 +94,7 @@ fn large_limits_and_odd_values_are_told() {
         &[],
         expect![[r#"
             Warn: --bcrypt-cost is out of range; using the default given=32 default=10
-            Warn: flags without effect in this version were set flags=bcrypt-cost,feature-gates,...,metrics
+            Warn: flags without effect in this version were set flags=bcrypt-cost,feature-gates,metrics
             Warn: --max-request-bytes is larger than recommended max-request-bytes=10485761 recommended-bytes=10485760
             Warn: --quota-backend-bytes is larger than recommended quota-backend-bytes=8589934593 recommended-bytes=8589934592
             Warn: feature gate LeaseCheckpoint without LeaseCheckpointPersist: remaining times are lost when the leader changes
@@ -115,7 +110,6 @@ fn the_detected_host_is_told() {
         &[],
         expect![[r#"
             Info: advertising the address of the default route host=10.0.52.13
-            Warn: flags without effect in this version were set flags=...
         "#]],
     );
     let args = ["--listen-peer-urls=http://0.0.0.0:2380".into()];
