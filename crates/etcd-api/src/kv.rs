@@ -1,22 +1,21 @@
 //! The service KV: reads and writes of keys.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use etcd_apply::Answer;
 use etcd_proto::etcdserverpb::kv_server::Kv;
 use etcd_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
-    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RangeResponse, RangeStreamResponse,
-    TxnRequest, TxnResponse,
+    InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RangeResponse, TxnRequest,
+    TxnResponse,
 };
 use tokio::sync::oneshot;
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::check::{check_delete_range, check_put, check_range, check_txn};
 use crate::deadline::Deadline;
 use crate::overlap::check_overlaps;
+use crate::range_stream::{self, Messages};
 use crate::reading::{is_read_only, is_serializable};
 use crate::{Api, Error};
 
@@ -48,8 +47,7 @@ impl KvService {
 
 #[tonic::async_trait]
 impl Kv for KvService {
-    type RangeStreamStream =
-        Pin<Box<dyn Stream<Item = Result<RangeStreamResponse, Status>> + Send>>;
+    type RangeStreamStream = Messages;
 
     async fn range(
         &self,
@@ -71,9 +69,16 @@ impl Kv for KvService {
 
     async fn range_stream(
         &self,
-        _: Request<RangeRequest>,
-    ) -> Result<Response<Self::RangeStreamStream>, Status> {
-        Err(Status::unimplemented("unknown method RangeStream for service etcdserverpb.KV"))
+        request: Request<RangeRequest>,
+    ) -> Result<Response<Messages>, Status> {
+        let deadline = self.deadline(&request);
+        let request = request.into_inner();
+        check_range(&request)?;
+        range_stream::check(&request)?;
+        if !request.serializable {
+            self.api.read_barrier(deadline).await?;
+        }
+        Ok(Response::new(range_stream::start(self.api.clone(), request)))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {

@@ -22,6 +22,7 @@ mod proposing;
 mod reading;
 mod gate;
 mod rewording;
+mod range_stream;
 mod kv;
 mod cluster;
 mod status;

@@ -11,7 +11,7 @@ use etcd_storage::Storage;
 use parking_lot::RwLock;
 
 use crate::plan::{Plan, Step};
-use crate::{Cluster, Error, Refusal, range};
+use crate::{Cluster, Error, List, Refusal, range};
 
 /// How often a read begins anew when a compaction or a snapshot overtakes it. Each needs a whole
 /// one to finish meanwhile.
@@ -81,6 +81,15 @@ impl Views {
                 result => return range::response(result?),
             }
         }
+    }
+
+    /// Begins a range in key order that is answered piece by piece. Sort and revision filters of the
+    /// request do not count.
+    ///
+    /// # Errors
+    /// As [`Views::range`].
+    pub fn list(&self, request: &RangeRequest) -> Result<List, Error> {
+        Ok(List::new(self.mvcc.list(&range::query(request))?))
     }
 
     /// Executes a txn that only reads, on one revision of this member's state. May block on

@@ -15,6 +15,7 @@ mod entry;
 mod applied;
 mod state_machine;
 mod log_store;
+mod failure;
 mod tasks;
 mod waiters;
 mod codec;

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use prost::Message as _;
 use tokio::sync::{Notify, oneshot};
 
+use crate::failure::Failure;
 use crate::openraft_types::{
     Commands, LogId, Membership as OpenraftMembership, RaftEntry, RaftPayload, TypeConfig, Vote,
 };
@@ -46,6 +47,7 @@ struct Shared {
     log: Log,
     tail: Mutex<Tail>,
     snapshot_due: Notify,
+    failure: Failure,
     _hold: Hold,
 }
 
@@ -68,7 +70,7 @@ struct Tail {
 }
 
 impl LogStore {
-    pub(crate) fn open(log: Log, hold: Hold) -> Result<LogStore, Error> {
+    pub(crate) fn open(log: Log, failure: Failure, hold: Hold) -> Result<LogStore, Error> {
         let indexes = log.indexes()?;
         let mark = |name: &str| -> Result<Option<LogId>, Error> {
             let Some(bytes) = log.mark(name)? else { return Ok(None) };
@@ -94,8 +96,13 @@ impl LogStore {
             last = Some(decode_entry(records[0].clone())?.log_id);
         }
         let tail = Tail { written: indexes.end, last, purged, vote, ..Tail::default() };
-        let shared =
-            Shared { log, tail: Mutex::new(tail), snapshot_due: Notify::new(), _hold: hold };
+        let shared = Shared {
+            log,
+            tail: Mutex::new(tail),
+            snapshot_due: Notify::new(),
+            failure,
+            _hold: hold,
+        };
         Ok(LogStore { shared: Arc::new(shared) })
     }
 
@@ -167,9 +174,10 @@ impl LogStore {
 
     fn submit_synced(&self, operation: LogOperation) -> oneshot::Receiver<io::Result<()>> {
         let (done, result) = oneshot::channel();
+        let failure = self.shared.failure.clone();
         let done = Box::new(move |written: Result<(), etcd_storage::Error>| {
             // The caller may be gone: raft is stopping.
-            let _ = done.send(written.map_err(io::Error::from));
+            let _ = done.send(written.map_err(|error| failure.note(error)));
         });
         self.shared.log.submit(vec![operation], Some(done));
         result
@@ -295,7 +303,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             if written.is_ok() {
                 store.shared.tail.lock().written_up_to(end, truncations);
             }
-            callback.io_completed(written.map_err(io::Error::from));
+            callback.io_completed(written.map_err(|error| store.shared.failure.note(error)));
         });
         self.shared.log.submit(vec![LogOperation::Append { first_index, records }], Some(done));
         Ok(())

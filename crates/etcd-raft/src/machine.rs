@@ -9,10 +9,11 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, Raf
 use prost::Message as _;
 use tokio::sync::{oneshot, watch};
 
+use crate::failure::Failure;
 use crate::openraft_types::{
     LogId, RaftEntry, RaftPayload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
 };
-use crate::snapshot::SnapshotFiles;
+use crate::snapshot::{Scratch, SnapshotFiles};
 use crate::tasks::Hold;
 use crate::waiters::Waiters;
 use crate::{Applied, Entry, Membership, Payload, Position, Proposal, StateMachine};
@@ -26,6 +27,7 @@ pub(crate) struct Machine<M: StateMachine> {
     applied: Applied,
     waiters: Arc<Waiters<M::Reply>>,
     position: watch::Sender<Position>,
+    failure: Failure,
     _hold: Hold,
 }
 
@@ -35,9 +37,10 @@ impl<M: StateMachine> Machine<M> {
         applied: Applied,
         waiters: Arc<Waiters<M::Reply>>,
         position: watch::Sender<Position>,
+        failure: Failure,
         hold: Hold,
     ) -> Machine<M> {
-        Machine { machine, applied, waiters, position, _hold: hold }
+        Machine { machine, applied, waiters, position, failure, _hold: hold }
     }
 
     fn meta(&self) -> SnapshotMeta {
@@ -77,6 +80,20 @@ impl<M: StateMachine> Machine<M> {
         for responder in responders {
             responder.send(());
         }
+        Ok(())
+    }
+
+    fn install(&mut self, meta: &SnapshotMeta, scratch: &Scratch) -> io::Result<()> {
+        self.machine.storage().install(scratch.path())?;
+        self.machine.reload().map_err(io::Error::other)?;
+        self.applied = Applied::load(self.machine.storage()).map_err(io::Error::other)?;
+        if self.applied.position.log_id() != meta.last_log_id {
+            let message = format!("a snapshot of {:?} holds {}", meta, self.applied.position);
+            return Err(io::Error::other(message));
+        }
+        self.position.send_replace(self.applied.position);
+        let index = self.applied.position.index;
+        tracing::info!(index, term = self.applied.position.term, "applied snapshot");
         Ok(())
     }
 }
@@ -134,13 +151,17 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
         let mut chunks = entries.ready_chunks(APPLY_ENTRIES);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.into_iter().collect::<Result<Vec<_>, _>>()?;
-            self.apply_chunk(chunk)?;
+            self.apply_chunk(chunk).map_err(|error| self.failure.note(error))?;
         }
         Ok(())
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { storage: self.machine.storage().clone(), meta: self.meta() }
+        Builder {
+            storage: self.machine.storage().clone(),
+            meta: self.meta(),
+            failure: self.failure.clone(),
+        }
     }
 
     async fn install_snapshot(
@@ -150,17 +171,7 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
     ) -> Result<(), io::Error> {
         // At start openraft offers a member its own state, which is in place already.
         let SnapshotFiles::Received(scratch) = snapshot else { return Ok(()) };
-        self.machine.storage().install(scratch.path())?;
-        self.machine.reload().map_err(io::Error::other)?;
-        self.applied = Applied::load(self.machine.storage()).map_err(io::Error::other)?;
-        if self.applied.position.log_id() != meta.last_log_id {
-            let message = format!("a snapshot of {:?} holds {}", meta, self.applied.position);
-            return Err(io::Error::other(message));
-        }
-        self.position.send_replace(self.applied.position);
-        let index = self.applied.position.index;
-        tracing::info!(index, term = self.applied.position.term, "applied snapshot");
-        Ok(())
+        self.install(meta, &scratch).map_err(|error| self.failure.note(error))
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
@@ -178,6 +189,7 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
 pub(crate) struct Builder {
     storage: etcd_storage::Storage,
     meta: SnapshotMeta,
+    failure: Failure,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
@@ -186,7 +198,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         let storage = self.storage.clone();
         let flushed = tokio::task::spawn_blocking(move || storage.flush()).await;
-        flushed.map_err(io::Error::other)??;
+        flushed.map_err(io::Error::other)?.map_err(|error| self.failure.note(error))?;
         let position = Position::of(self.meta.last_log_id);
         tracing::info!(index = position.index, term = position.term, "saved snapshot");
         Ok(Snapshot { meta: self.meta.clone(), snapshot: SnapshotFiles::Deferred })

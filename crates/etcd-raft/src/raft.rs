@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tonic::service::Routes;
 
 use crate::barrier::{Barrier, Readers};
+use crate::failure::Failure;
 use crate::leader::{Contact, Leader, LeaderWatch};
 use crate::link::{Connect, MAX_MESSAGE_BYTES};
 use crate::log_store::LogStore;
@@ -78,6 +79,7 @@ struct Handle<R> {
     waiters: Arc<Waiters<R>>,
     leader: LeaderWatch,
     applied: watch::Receiver<Position>,
+    failure: Failure,
     tasks: Tasks,
     core: Box<dyn Core>,
     routes: Routes,
@@ -121,7 +123,8 @@ impl<R: Send + 'static> Raft<R> {
     ) -> Result<Raft<R>, Error> {
         let config = Arc::new(config(&options)?);
         let tasks = Tasks::default();
-        let log = LogStore::open(options.log, tasks.hold())?;
+        let failure = Failure::default();
+        let log = LogStore::open(options.log, failure.clone(), tasks.hold())?;
         let applied = Applied::load(machine.storage())?;
         check_state_reaches_log(&log, &applied)?;
         let waiters = Arc::new(Waiters::new(first_proposal_id(options.member)));
@@ -137,7 +140,14 @@ impl<R: Send + 'static> Raft<R> {
         );
         let network = NetworkFactory { peers: peers.clone(), storage: storage.clone() };
         let fresh = log.is_fresh() && applied.position.index == 0;
-        let machine = Machine::new(machine, applied, waiters.clone(), position, tasks.hold());
+        let machine = Machine::new(
+            machine,
+            applied,
+            waiters.clone(),
+            position,
+            failure.clone(),
+            tasks.hold(),
+        );
         let raft: OpenRaft<M> =
             openraft::Raft::new(options.member.0, config, network, log.clone(), machine)
                 .await
@@ -173,6 +183,7 @@ impl<R: Send + 'static> Raft<R> {
             waiters,
             leader,
             applied: applied_position,
+            failure,
             tasks,
             core: Box::new(CoreOf { raft, service }),
             routes: Routes::new(server),
@@ -293,7 +304,8 @@ impl<R: Send + 'static> Raft<R> {
     pub async fn failed(&self) -> Error {
         let mut metrics = self.shared.leader.metrics.clone();
         let failed = metrics.wait_for(|metrics| metrics.running_state.clone().err()).await;
-        Error::Stopped(failed.map_or_else(|_| "its task ended".to_owned(), |f| f.to_string()))
+        let reason = failed.map_or_else(|_| "its task ended".to_owned(), |f| f.to_string());
+        Error::Stopped(self.shared.failure.first().unwrap_or(reason))
     }
 
     /// The gRPC service for the peer listeners.
