@@ -129,11 +129,24 @@ pub(crate) fn run_with(
     Ok(())
 }
 
-/// Builds the server's release binary and says where it is. Cargo shows its own progress.
-pub(crate) fn build_server(checkout: &Checkout) -> Result<PathBuf> {
-    say!("Building etcd-server (release)");
+/// The profile that the server is built in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Profile {
+    /// For tests: it shares what they compile anyway, and checks arithmetic as it runs.
+    Dev,
+    /// For use.
+    Release,
+}
+
+/// Builds the server's binary and says where it is. Cargo shows its own progress.
+pub(crate) fn build_server(checkout: &Checkout, profile: Profile) -> Result<PathBuf> {
+    let profile = match profile {
+        Profile::Dev => "dev",
+        Profile::Release => "release",
+    };
+    say!("Building etcd-server ({profile})");
     let mut build = command(&checkout.root)
-        .args(["build", "--release", "--package", "etcd-server"])
+        .args(["build", "--profile", profile, "--package", "etcd-server"])
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped())
         .spawn()

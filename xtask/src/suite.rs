@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::cargo::Profile;
 use crate::checkout::Checkout;
 use crate::timings::Timings;
 use crate::{cargo, codegen, host, rocksdb, tidy};
@@ -55,7 +56,7 @@ fn parts(checkout: &Checkout, options: &Options, timings: &mut Timings) -> Resul
             )
         });
     }
-    let server = timings.part("server", || cargo::build_server(checkout))?;
+    let server = timings.part("server", || cargo::build_server(checkout, Profile::Dev))?;
     timings.part("tests", || test(checkout, server))
 }
 

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::plan::{self, Doors, Shape, Up};
 use super::record::Cluster;
 use super::{certificates, process, report, wait};
+use crate::cargo::Profile;
 use crate::checkout::Checkout;
 use crate::{cargo, host, rocksdb};
 
@@ -51,7 +52,7 @@ pub(crate) fn up(checkout: &Checkout, options: &Up) -> Result<()> {
 fn build(checkout: &Checkout) -> Result<PathBuf> {
     host::provide(host::BUILD)?;
     rocksdb::provide(checkout)?;
-    cargo::build_server(checkout)
+    cargo::build_server(checkout, Profile::Release)
 }
 
 /// A program given by its path, or by its name alone.
