@@ -138,8 +138,10 @@ mod tests {
         check("#initially=[http://a:1;http://b:2]", "'initially=[http:33a:1;http:33b:2]");
         check("#initially=[https://[::1]:2379]", "'initially=[https:33@::1]:2379~");
         check("[::1]:2379,[::2]:2379", "[::1]:2379,@:B2~B2379");
-        check("#initially=[a:1;b:2;c:3;d:4;e:5;f:6;g:7;h:8;i:9]",
-              "'initially=[a:1;b:2;c:3;d:4;e:5;f:6;g:7;h:8;iB9]");
+        check(
+            "#initially=[a:1;b:2;c:3;d:4;e:5;f:6;g:7;h:8;i:9]",
+            "'initially=[a:1;b:2;c:3;d:4;e:5;f:6;g:7;h:8;iB9]",
+        );
     }
 
     proptest! {

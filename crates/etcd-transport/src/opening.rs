@@ -8,8 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// The bytes an HTTP/2 connection opens with (RFC 9113, 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use crate::frames::PREFACE;
 
 /// A stream that fails when its other side has not said in time which protocol it speaks.
 ///

@@ -16,6 +16,7 @@ use crate::bind::Acceptor;
 use crate::connection::{Connection, Remote};
 use crate::error::with_sources;
 use crate::handshake::{Established, Terms, establish};
+use crate::lenient::Lenient;
 use crate::mux::{Mux, Routers};
 use crate::opening::Opening;
 use crate::options::ListenOptions;
@@ -215,7 +216,8 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let remote = connection.remote;
-    let io = TokioIo::new(Opening::new(stream, shared.limits.header_read_timeout));
+    let opening = Opening::new(stream, shared.limits.header_read_timeout);
+    let io = TokioIo::new(Lenient::new(opening));
     let mux = Mux { routers: Arc::clone(&shared.routers), connection };
     let served = shared.limits.http.serve_connection_with_upgrades(io, mux);
     tokio::pin!(served);

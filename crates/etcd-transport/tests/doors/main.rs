@@ -4,6 +4,7 @@ mod certificates;
 mod member;
 mod journal;
 
+mod authorities;
 mod dialing;
 mod files;
 mod identity;
