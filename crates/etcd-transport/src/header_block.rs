@@ -19,6 +19,8 @@ pub(crate) struct Malformed;
 /// Neither coded nor decoded lengths change, so the tables of both ends keep the same entries in
 /// the same places. That is why this needs no table: a field that is nothing but an index was
 /// rewritten when it was sent in full.
+/// A value is missed only where its name is an index into the dynamic table, which no encoder has a
+/// reason to use for a name that the static table has too.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderBlock {
     next: Next,
