@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use openraft::Instant as _;
+use openraft::{Instant as _, RaftMetrics};
 
 use crate::metrics::{Ended, Metrics};
+use crate::openraft_types::TypeConfig;
 
 /// Where commands and read indexes are to be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,11 +99,14 @@ impl LeaderWatch {
 
     /// Resolves when another leader is known than `known`; an error when raft has stopped.
     pub(crate) async fn changed_from(&mut self, known: &Leader) -> Result<(), Ended> {
-        let known = match known {
-            Leader::Unknown => None,
-            Leader::This => self.metrics.with(|metrics| Some(metrics.id)),
-            Leader::Other { member, .. } => Some(*member),
+        let changed = |metrics: &RaftMetrics<TypeConfig>| match known {
+            // A leader that no membership names yet cannot be reached, and counts as none.
+            Leader::Unknown => metrics.current_leader.is_some_and(|leader| {
+                leader == metrics.id || metrics.membership_config.get_node(&leader).is_some()
+            }),
+            Leader::This => metrics.current_leader != Some(metrics.id),
+            Leader::Other { member, .. } => metrics.current_leader != Some(*member),
         };
-        self.metrics.wait_for(|metrics| (metrics.current_leader != known).then_some(())).await
+        self.metrics.wait_for(|metrics| changed(metrics).then_some(())).await
     }
 }
