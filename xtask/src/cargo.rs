@@ -1,6 +1,7 @@
 //! Running cargo, and reading what it knows of the workspace.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -108,15 +109,15 @@ pub(crate) fn host_target() -> Result<String> {
 }
 
 /// Runs cargo with everything it prints visible.
-pub(crate) fn run(checkout: &Checkout, arguments: &[&str]) -> Result<()> {
+pub(crate) fn run(checkout: &Checkout, arguments: &[impl AsRef<OsStr>]) -> Result<()> {
     run_with(checkout, arguments, &BTreeMap::new())
 }
 
 /// The same, with more in the environment.
 pub(crate) fn run_with(
     checkout: &Checkout,
-    arguments: &[&str],
-    environment: &BTreeMap<&str, std::ffi::OsString>,
+    arguments: &[impl AsRef<OsStr>],
+    environment: &BTreeMap<&str, OsString>,
 ) -> Result<()> {
     let status = command(&checkout.root)
         .args(arguments)
@@ -124,7 +125,8 @@ pub(crate) fn run_with(
         .status()
         .context("running cargo")?;
     if !status.success() {
-        bail!("`cargo {}` failed: {status}", arguments.join(" "));
+        let words: Vec<_> = arguments.iter().map(|word| word.as_ref().to_string_lossy()).collect();
+        bail!("`cargo {}` failed: {status}", words.join(" "));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod timings;
 mod tidy;
 mod codegen;
 mod suite;
+mod bench;
 mod cluster;
 
 use std::io::Write;
@@ -56,6 +57,13 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Put load on this server, and on another etcd in turn (`--help` for more).
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// See `cargo xtask bench --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Build the RocksDB library of this machine, if there is none yet.
     Rocksdb,
 }
@@ -82,6 +90,7 @@ fn run(command: Command) -> Result<()> {
         Command::Tidy => tidy::run(&checkout),
         Command::Codegen { check: false } => codegen::generate(&checkout),
         Command::Codegen { check: true } => codegen::check(&checkout),
+        Command::Bench { arguments } => bench::run(&checkout, &arguments),
         Command::Rocksdb => {
             host::provide(host::BUILD)?;
             rocksdb::provide(&checkout)
