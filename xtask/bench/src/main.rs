@@ -35,6 +35,10 @@ use program::Program;
 use results::Results;
 use scenario::{Scenario, Size};
 
+/// The load's own share of the processors is what the servers cannot have.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Loads on this server, and on another etcd in turn.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask bench")]
