@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::Table;
+use crate::sizes::Tally;
 
 /// One atomic write to [`Storage`](crate::Storage), built up change by change.
 ///
@@ -12,6 +13,7 @@ pub struct Batch {
     pub(crate) inner: rocksdb::WriteBatch,
     /// Scratch space for the prefixed key, so that a change allocates nothing of its own.
     row: Vec<u8>,
+    pub(crate) tally: Tally,
 }
 
 impl std::fmt::Debug for Batch {
@@ -34,12 +36,14 @@ impl Batch {
     pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
         self.prefix(table, key);
         self.inner.put(&self.row, value);
+        self.tally.put(table, key, value);
     }
 
     /// Removes `key` from `table`, if it is there.
     pub fn delete(&mut self, table: Table, key: &[u8]) {
         self.prefix(table, key);
         self.inner.delete(&self.row);
+        self.tally.delete(table);
     }
 
     /// Removes every key of `range`; an empty end reaches to the end of the table.

@@ -10,16 +10,20 @@
 
 mod error;
 mod table;
+mod sizes;
 mod batch;
 mod generation;
+mod view;
 mod state;
 mod log;
 
 pub use batch::Batch;
 pub use error::Error;
 pub use log::{Done, Log, LogOperation, LogOptions};
+pub use sizes::Sizes;
 pub use state::{Storage, StorageOptions};
 pub use table::Table;
+pub use view::View;
 
 /// The README's example, kept true.
 #[cfg(doctest)]

@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, WriteOptions};
+use rocksdb::{
+    BlockBasedOptions, BottommostLevelCompaction, Cache, CompactOptions, DB, DBCompressionType,
+    WriteOptions,
+};
 
 use crate::error::open_rocksdb;
 use crate::generation::Generations;
-use crate::{Batch, Error, Table};
+use crate::sizes::InUse;
+use crate::{Batch, Error, Sizes, Table, View};
 
 /// Bounds of the state's memory and files.
 #[derive(Debug, Clone)]
@@ -55,6 +59,7 @@ struct Generation {
     /// Declared before `retired`: the files are closed before they are removed.
     db: DB,
     retired: Retired,
+    in_use: InUse,
 }
 
 /// Removes the files of a generation that was replaced, once its last user is done with it.
@@ -155,6 +160,13 @@ impl Storage {
         Ok(last)
     }
 
+    /// Lets `read` look at all tables as they are at this moment. Commits go on meanwhile; what they
+    /// replace is kept until `read` is done.
+    pub fn at_one_moment<T>(&self, read: impl FnOnce(&View<'_>) -> T) -> T {
+        let generation = self.shared.current.load_full();
+        read(&View::new(&generation.db, &generation.path))
+    }
+
     /// Makes all changes of `batch` visible at once. Not durable before the next [`flush`].
     ///
     /// # Errors
@@ -165,13 +177,30 @@ impl Storage {
         let generation = self.shared.current.load();
         let mut options = WriteOptions::default();
         options.disable_wal(true);
-        generation.db.write_opt(batch.inner, &options).map_err(|error| generation.error(&error))
+        let tally = batch.tally;
+        let written = generation.db.write_opt(batch.inner, &options);
+        written.map_err(|error| generation.error(&error))?;
+        generation.in_use.count(tally);
+        Ok(())
     }
 
     /// Writes everything committed so far to files: it survives a crash from here on.
     pub fn flush(&self) -> Result<(), Error> {
         let generation = self.shared.current.load_full();
         generation.db.flush().map_err(|error| generation.error(&error))
+    }
+
+    /// Flushes, and merges all files so that nothing deleted or replaced takes room any more: that
+    /// may take minutes. Reads and commits go on meanwhile.
+    pub fn compact(&self) -> Result<(), Error> {
+        let generation = self.shared.current.load_full();
+        generation.db.flush().map_err(|error| generation.error(&error))?;
+        let mut options = CompactOptions::default();
+        options.set_exclusive_manual_compaction(false);
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        generation.db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &options);
+        generation.in_use.reset(&generation.db);
+        Ok(())
     }
 
     /// Makes a durable copy of the state in `directory`, which must not exist: hard links where the
@@ -217,12 +246,10 @@ impl Storage {
         self.shared.generations.path(0).with_file_name(name)
     }
 
-    /// Bytes that the state takes on disk and in the memory not yet flushed.
-    pub fn size_on_disk(&self) -> u64 {
+    /// How large the state is, and how much of it is of use.
+    pub fn sizes(&self) -> Sizes {
         let generation = self.shared.current.load();
-        let property =
-            |name: &str| generation.db.property_int_value(name).ok().flatten().unwrap_or_default();
-        property("rocksdb.total-sst-files-size") + property("rocksdb.cur-size-all-mem-tables")
+        generation.in_use.sizes(&generation.db)
     }
 }
 
@@ -230,7 +257,8 @@ impl Generation {
     fn open(number: u64, path: &Path, options: &StorageOptions) -> Result<Generation, Error> {
         let db = open_rocksdb(&rocksdb_options(options), path)?;
         let retired = Retired { path: path.to_owned(), is_replaced: AtomicBool::new(false) };
-        Ok(Generation { number, path: path.to_owned(), db, retired })
+        let in_use = InUse::of(&db);
+        Ok(Generation { number, path: path.to_owned(), db, retired, in_use })
     }
 
     fn error(&self, error: &rocksdb::Error) -> Error {
@@ -253,6 +281,8 @@ fn rocksdb_options(options: &StorageOptions) -> rocksdb::Options {
     rocksdb.create_if_missing(true);
     rocksdb.set_block_based_table_factory(&blocks);
     rocksdb.set_write_buffer_size(options.write_buffer_bytes);
+    // The state's size is told to clients, and small quotas count on it: it grows in small steps.
+    rocksdb.set_arena_block_size(16 << 10);
     rocksdb.set_max_write_buffer_number(3);
     rocksdb.set_max_open_files(options.max_open_files);
     rocksdb.set_max_background_jobs(2);

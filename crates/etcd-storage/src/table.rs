@@ -48,6 +48,23 @@ impl Table {
         Table::Raft,
     ];
 
+    /// The name that snapshots and hashes give it: etcd's, where etcd has such a bucket.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Key => "key",
+            Table::Meta => "meta",
+            Table::Lease => "lease",
+            Table::Alarm => "alarm",
+            Table::Auth => "auth",
+            Table::AuthUsers => "authUsers",
+            Table::AuthRoles => "authRoles",
+            Table::Members => "members",
+            Table::MembersRemoved => "members_removed",
+            Table::Cluster => "cluster",
+            Table::Raft => "raft",
+        }
+    }
+
     /// The row's key in RocksDB.
     pub(crate) fn row(self, key: &[u8]) -> Vec<u8> {
         let mut row = Vec::with_capacity(key.len() + 1);

@@ -151,3 +151,73 @@ fn what_is_under_way_in_a_replaced_state_ends_before_its_files_go() {
     assert!(!target.join("00000001").exists(), "nobody needs it any more");
     assert!(rows(&storage, Table::Key, b"", b"").is_empty());
 }
+
+#[test]
+fn a_view_stays_at_its_moment() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(directory.path()).expect("a state");
+    put(&storage, Table::Key, b"a", b"1");
+    put(&storage, Table::Lease, b"l", b"1");
+    storage.at_one_moment(|view| {
+        put(&storage, Table::Key, b"a", b"2");
+        put(&storage, Table::Key, b"b", b"2");
+        put(&storage, Table::Lease, b"l", b"2");
+        storage.compact().expect("the disk works");
+        let mut seen = Vec::new();
+        let scanned = view.scan(Table::Key, &[]..&[], |key, value| {
+            seen.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        });
+        scanned.expect("readable");
+        assert_eq!(seen, [(b"a".to_vec(), b"1".to_vec())]);
+        assert_eq!(view.get(Table::Key, b"b").expect("readable"), None);
+        let lease = view.get(Table::Lease, b"l").expect("readable");
+        assert_eq!(lease.as_deref(), Some(&b"1"[..]));
+    });
+    assert_eq!(rows(&storage, Table::Key, b"", b"").len(), 2);
+}
+
+#[test]
+fn a_view_outlives_the_state_that_it_is_of() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(&directory.path().join("state")).expect("a state");
+    put(&storage, Table::Key, b"a", b"1");
+    let copy = storage.scratch_directory("copy");
+    storage.checkpoint(&copy).expect("a checkpoint");
+    put(&storage, Table::Key, b"a", b"2");
+    storage.at_one_moment(|view| {
+        storage.install(&copy).expect("it was just made");
+        let value = view.get(Table::Key, b"a").expect("readable");
+        assert_eq!(value.as_deref(), Some(&b"2"[..]));
+    });
+    let value = storage.get(Table::Key, b"a").expect("readable");
+    assert_eq!(value.as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn what_is_deleted_leaves_the_size_in_use_at_once_and_the_total_with_a_compaction() {
+    const ROW: u64 = 1000;
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(directory.path()).expect("a state");
+    for n in 0..1000_u32 {
+        put(&storage, Table::Key, &n.to_be_bytes(), &[b'x'; ROW as usize]);
+    }
+    let full = storage.sizes();
+    assert!(full.in_use >= 1000 * ROW && full.total >= full.in_use, "{full:?}");
+    let mut batch = Batch::new();
+    for n in 0..900_u32 {
+        batch.delete(Table::Key, &n.to_be_bytes());
+    }
+    storage.commit(batch).expect("written");
+    let deleted = storage.sizes();
+    assert!(deleted.total >= full.total, "{deleted:?}");
+    assert!((100 * ROW..110 * ROW).contains(&deleted.in_use), "{deleted:?}");
+    storage.compact().expect("the disk works");
+    let compacted = storage.sizes();
+    assert!((100 * ROW..130 * ROW).contains(&compacted.total), "{compacted:?}");
+    assert!((100 * ROW..110 * ROW).contains(&compacted.in_use), "{compacted:?}");
+    drop(storage);
+    let storage = open(directory.path()).expect("the same state");
+    let reopened = storage.sizes();
+    assert!((100 * ROW..110 * ROW).contains(&reopened.in_use), "{reopened:?}");
+}

@@ -1,0 +1,58 @@
+//! The state as it was at one moment.
+
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+
+use bytes::Bytes;
+use rocksdb::{DB, ReadOptions, Snapshot};
+
+use crate::{Error, Table};
+
+/// All tables at one moment, whatever is committed meanwhile. See
+/// [`Storage::at_one_moment`](crate::Storage::at_one_moment).
+pub struct View<'s> {
+    snapshot: Snapshot<'s>,
+    path: &'s Path,
+}
+
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("View").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl<'s> View<'s> {
+    pub(crate) fn new(db: &'s DB, path: &'s Path) -> View<'s> {
+        View { snapshot: db.snapshot(), path }
+    }
+
+    /// The value that `key` had in `table`.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let value = self.snapshot.get(table.row(key));
+        Ok(value.map_err(|error| Error::from_rocksdb(self.path, &error))?.map(Bytes::from))
+    }
+
+    /// Shows every row of `range` to `visit`, ascending, until it breaks.
+    ///
+    /// An empty end reaches to the end of the table. The rows are read once, so they take no place
+    /// among the blocks cached for other reads.
+    pub fn scan(
+        &self,
+        table: Table,
+        range: Range<&[u8]>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(table.range_end(range.end));
+        options.fill_cache(false);
+        let mut rows = self.snapshot.raw_iterator_opt(options);
+        rows.seek(table.row(range.start));
+        while let Some((row, value)) = rows.item() {
+            if visit(&row[1..], value).is_break() {
+                return Ok(());
+            }
+            rows.next();
+        }
+        rows.status().map_err(|error| Error::from_rocksdb(self.path, &error))
+    }
+}
