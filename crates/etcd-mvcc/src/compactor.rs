@@ -103,7 +103,7 @@ impl Compactor {
     /// Hashes what the compaction finds, before it removes any of it.
     fn hash(&self, job: Job, epoch: u64) -> Result<Pause, Error> {
         // Later compactions may be published by now, but none removes anything before this one.
-        let mut hasher = Hasher::begin(&self.store, job.previous, job.revision);
+        let mut hasher = Hasher::for_compaction(&self.store, job.previous, job.revision);
         let end = Revision::first_of(job.revision + 1).put_key();
         let mut from = Some(Vec::new());
         while let Some(start) = from.take() {

@@ -48,10 +48,11 @@ pub(crate) struct Hasher {
 /// Which of the rows up to the compact revision count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Keep {
-    /// Those of the keys that are live at the hash's revision.
+    /// Those of the keys that are live at the hash's revision: of a deleted one nothing so old is
+    /// kept.
     LiveKeys,
-    /// All that a compaction at the compact revision keeps, because no key is live at the hash's:
-    /// etcd takes its empty keep set for no keep set.
+    /// All that a compaction at the compact revision keeps, because nothing is to be kept at the
+    /// hash's: etcd takes its empty keep set for no keep set.
     Everything,
 }
 
@@ -64,10 +65,7 @@ impl HashCache {
         if self.hashes.len() == CACHE_CAPACITY {
             self.hashes.pop_front();
         }
-        // Asked for 0, a client means the current revision.
-        if hash.hash_revision > 0 {
-            self.hashes.push_back(hash);
-        }
+        self.hashes.push_back(hash);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -76,10 +74,21 @@ impl HashCache {
 }
 
 impl Hasher {
-    /// Begins a hash up to `revision` as under the compact revision `compacted`. The store must not
-    /// yet be compacted beyond `revision`.
-    pub(crate) fn begin(store: &Store, compacted: i64, revision: i64) -> Hasher {
-        let keep = if is_any_live(store, revision) { Keep::LiveKeys } else { Keep::Everything };
+    /// Begins a hash up to `revision` that a client asks for, as under the compact revision
+    /// `compacted`. The store must not yet be compacted beyond `revision`.
+    pub(crate) fn for_client(store: &Store, compacted: i64, revision: i64) -> Hasher {
+        let is_live = |life: &Generations| life.at(revision).is_some();
+        Hasher::begin(compacted, revision, keep_if_any(store, is_live))
+    }
+
+    /// Begins the hash of a compaction at `revision` after one at `compacted`. What it keeps is not
+    /// only live keys: the deletions at its own revision stay, too, and in etcd count as kept.
+    pub(crate) fn for_compaction(store: &Store, compacted: i64, revision: i64) -> Hasher {
+        let is_kept = |life: &Generations| life.keeps_any(revision);
+        Hasher::begin(compacted, revision, keep_if_any(store, is_kept))
+    }
+
+    fn begin(compacted: i64, revision: i64, keep: Keep) -> Hasher {
         Hasher { crc: crc32c::crc32c(TABLE_NAME), compacted, revision, keep }
     }
 
@@ -130,7 +139,7 @@ pub(crate) fn hash_kv(store: &Store, asked: i64) -> Result<KeyValueHash, Error> 
         return Ok(KeyValueHash { hash, compact_revision: compacted, hash_revision: revision });
     }
     store.check_readable(revision)?;
-    let mut hasher = Hasher::begin(store, compacted, revision);
+    let mut hasher = Hasher::for_client(store, compacted, revision);
     let mut outcome = Ok(());
     let end = Revision::first_of(revision + 1).put_key();
     store.storage.scan(Table::Key, &[]..&end, |key, value| {
@@ -146,23 +155,23 @@ pub(crate) fn hash_kv(store: &Store, asked: i64) -> Result<KeyValueHash, Error> 
     Ok(hasher.finish())
 }
 
-/// Whether any key is live at a revision to which the index is not yet compacted.
-fn is_any_live(store: &Store, revision: i64) -> bool {
+/// What counts when the keys of which something is to be kept are those that `is_kept` names.
+fn keep_if_any(store: &Store, is_kept: impl Fn(&Generations) -> bool) -> Keep {
     let everything = KeyRange::everything();
     let mut from = Some(Vec::new());
     while let Some(start) = from.take() {
-        let (mut seen, mut live) = (0, false);
+        let (mut seen, mut found) = (0, false);
         store.index.read().walk(&everything, &start, |key, life| {
             if seen == STEP_KEYS {
                 from = Some(key.to_vec());
             }
             seen += 1;
-            live |= life.at(revision).is_some();
-            if live || from.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            found |= is_kept(life);
+            if found || from.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        if live {
-            return true;
+        if found {
+            return Keep::LiveKeys;
         }
     }
-    false
+    Keep::Everything
 }

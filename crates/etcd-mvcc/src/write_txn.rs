@@ -72,14 +72,16 @@ pub struct DeleteOutcome {
 pub struct TxnOutcome {
     /// The store's revision after it: one more than before if anything changed.
     pub revision: i64,
-    /// All changes in order, for the watchers; empty if nothing changed.
+    /// How many changes it made.
+    pub changes: usize,
+    /// All changes in order, for the watchers, unless they were [spared](WriteTxn::spare_events).
     pub events: Vec<Event>,
 }
 
 impl TxnOutcome {
     /// Whether the store has a new revision.
     pub fn changed(&self) -> bool {
-        !self.events.is_empty()
+        self.changes > 0
     }
 }
 
@@ -90,12 +92,20 @@ impl TxnOutcome {
 pub struct WriteTxn<'a> {
     writer: &'a mut Writer,
     batch: &'a mut Batch,
-    events: Vec<Event>,
+    /// Changes so far.
+    changes: usize,
+    /// `None` if nobody wants to know of them.
+    events: Option<Vec<Event>>,
 }
 
 impl<'a> WriteTxn<'a> {
     pub(crate) fn new(writer: &'a mut Writer, batch: &'a mut Batch) -> WriteTxn<'a> {
-        WriteTxn { writer, batch, events: Vec::new() }
+        WriteTxn { writer, batch, changes: 0, events: Some(Vec::new()) }
+    }
+
+    /// Keeps no events: nobody is going to be told of them.
+    pub fn spare_events(&mut self) {
+        self.events = None;
     }
 
     /// The revision of answers: that before the transaction, one more after its first change.
@@ -175,7 +185,8 @@ impl<'a> WriteTxn<'a> {
 
     /// Ends the transaction.
     pub fn finish(self) -> TxnOutcome {
-        TxnOutcome { revision: self.writer.revision, events: self.events }
+        let events = self.events.unwrap_or_default();
+        TxnOutcome { revision: self.writer.revision, changes: self.changes, events }
     }
 
     fn write(
@@ -216,15 +227,19 @@ impl<'a> WriteTxn<'a> {
     /// The revision of the next change. The first one moves the store's revision, so that even a
     /// transaction dropped halfway never shares a revision with the next.
     fn next_revision(&mut self) -> Revision {
-        if self.events.is_empty() {
+        if self.changes == 0 {
             self.writer.revision += 1;
         }
-        Revision { main: self.writer.revision, sub: self.events.len() as i64 }
+        let sub = self.changes as i64;
+        self.changes += 1;
+        Revision { main: self.writer.revision, sub }
     }
 
     fn tell(&mut self, kind: Kind, revision: Revision, record: Bytes) {
-        let key = parse(revision, &record).expect("the record was just written").key;
-        let key = record.slice_ref(key);
-        self.events.push(Event { kind, revision, key, record });
+        if let Some(events) = &mut self.events {
+            let key = parse(revision, &record).expect("the record was just written").key;
+            let key = record.slice_ref(key);
+            events.push(Event { kind, revision, key, record });
+        }
     }
 }

@@ -178,6 +178,18 @@ impl Generations {
         }
     }
 
+    /// Whether a compaction at `compacted` keeps any change up to its revision: the key's last one,
+    /// unless that is an older deletion.
+    pub(crate) fn keeps_any(&self, compacted: i64) -> bool {
+        match self {
+            Generations::One { main, .. } => *main <= compacted,
+            Generations::Many(many) => {
+                let first = many.steps.get(many.first_needed(compacted));
+                first.is_some_and(|first| first.main <= compacted)
+            }
+        }
+    }
+
     /// Forgets what no read at `revision` or later needs, and appends it to `dropped`. A tombstone
     /// exactly at `revision` stays. True when nothing of the key is left.
     pub(super) fn compact(&mut self, revision: i64, dropped: &mut Vec<(Revision, Kind)>) -> bool {
