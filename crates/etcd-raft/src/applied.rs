@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use etcd_proto::raftpb::MembershipRecord;
-use etcd_storage::{Batch, Storage, Table};
+use etcd_storage::{Batch, Storage, Table, View};
 use prost::Message as _;
 
 use crate::{Error, Membership, Position};
@@ -37,6 +37,13 @@ impl Applied {
     pub fn load(storage: &Storage) -> Result<Applied, Error> {
         let position = storage.get(Table::Raft, POSITION)?;
         let membership = storage.get(Table::Raft, MEMBERSHIP)?;
+        Applied::decode(position.as_deref(), membership.as_deref())
+    }
+
+    /// The record as it was at the moment of `view`.
+    pub fn load_view(view: &View<'_>) -> Result<Applied, Error> {
+        let position = view.get(Table::Raft, POSITION)?;
+        let membership = view.get(Table::Raft, MEMBERSHIP)?;
         Applied::decode(position.as_deref(), membership.as_deref())
     }
 

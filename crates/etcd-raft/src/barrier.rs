@@ -10,17 +10,20 @@ use crate::leader::{Leader, LeaderWatch};
 use crate::network::{Peers, Purpose};
 use crate::openraft_types::OpenRaft;
 use crate::tasks::Tasks;
-use crate::{Position, StateMachine};
+use crate::{Position, ReadError, StateMachine};
 
-/// A round that got no answer is tried again after this long (etcd: 500 ms).
+/// A question that got no answer is asked again after this long (etcd: 500 ms).
 const ROUND_TIME: Duration = Duration::from_millis(500);
-/// The pause before a new round when the last one was refused.
+/// The pause before another question when the last one was refused.
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 /// Reads that wait for a round before readers have to wait to be queued.
 const QUEUE: usize = 16 << 10;
 
 /// The way into a member's [`Barrier`].
-pub(crate) type Readers = mpsc::Sender<oneshot::Sender<()>>;
+pub(crate) type Readers = mpsc::Sender<Reader>;
+
+/// One who waits for the word that it may read.
+pub(crate) type Reader = oneshot::Sender<Result<(), ReadError>>;
 
 /// Answers waiting readers once this member's state has reached what was committed when they came.
 pub(crate) struct Barrier<M: StateMachine> {
@@ -28,8 +31,18 @@ pub(crate) struct Barrier<M: StateMachine> {
     peers: Peers,
     leader: LeaderWatch,
     applied: watch::Receiver<Position>,
-    readers: mpsc::Receiver<oneshot::Sender<()>>,
+    readers: mpsc::Receiver<Reader>,
     tasks: Tasks,
+}
+
+/// How a round ends.
+enum Round {
+    /// The leader confirmed this index.
+    Confirmed(u64),
+    /// A leader became known during the round.
+    LeaderChanged,
+    /// Every reader has given up.
+    Abandoned,
 }
 
 impl<M: StateMachine> Barrier<M> {
@@ -46,24 +59,41 @@ impl<M: StateMachine> Barrier<M> {
         sender
     }
 
+    /// One round after the other. Those that come during a round wait for the next one, as etcd has
+    /// it: a change of leaders is told to those of the round, and the others do not notice.
     async fn run(mut self) {
         let mut waiting = Vec::new();
+        while self.readers.recv_many(&mut waiting, QUEUE).await > 0 {
+            match self.round(&mut waiting).await {
+                Round::Confirmed(index) => self.release(std::mem::take(&mut waiting), index),
+                Round::LeaderChanged => answer(&mut waiting, &Err(ReadError::LeaderChanged)),
+                Round::Abandoned => {}
+            }
+        }
+    }
+
+    /// Asks until there is an answer, for as long as somebody waits for it.
+    async fn round(&mut self, waiting: &mut Vec<Reader>) -> Round {
+        let changes = self.leader.changes();
         loop {
-            if waiting.is_empty() && self.readers.recv_many(&mut waiting, QUEUE).await == 0 {
-                return;
-            }
-            // Those that came while the last round was under way join this one.
-            while let Ok(reader) = self.readers.try_recv() {
-                waiting.push(reader);
-            }
             waiting.retain(|reader| !reader.is_closed());
             if waiting.is_empty() {
-                continue;
+                return Round::Abandoned;
             }
             let leader = self.leader.current();
-            match tokio::time::timeout(ROUND_TIME, self.read_index(&leader)).await {
-                Ok(Some(index)) => self.release(std::mem::take(&mut waiting), index),
-                Ok(None) => self.pause(&leader).await,
+            let mut watch = self.leader.clone();
+            let asked = tokio::select! {
+                asked = tokio::time::timeout(ROUND_TIME, self.read_index(&leader)) => asked,
+                Ok(()) = watch.changed_since(changes) => return Round::LeaderChanged,
+            };
+            match asked {
+                // The answer may have been on its way before the change.
+                Ok(Some(_)) if self.leader.changes() != changes => return Round::LeaderChanged,
+                Ok(Some(index)) => return Round::Confirmed(index),
+                Ok(None) => tokio::select! {
+                    Ok(()) = watch.changed_since(changes) => return Round::LeaderChanged,
+                    () = tokio::time::sleep(RETRY_AFTER) => {}
+                },
                 Err(_) => {}
             }
         }
@@ -85,29 +115,23 @@ impl<M: StateMachine> Barrier<M> {
     }
 
     /// Answers the readers when `index` is applied here, while the next round may start.
-    fn release(&self, readers: Vec<oneshot::Sender<()>>, index: u64) {
-        let answer = |readers: Vec<oneshot::Sender<()>>| {
-            for reader in readers {
-                // A reader that gave up needs no answer.
-                let _ = reader.send(());
-            }
-        };
+    fn release(&self, mut readers: Vec<Reader>, index: u64) {
         if self.applied.borrow().index >= index {
-            return answer(readers);
+            return answer(&mut readers, &Ok(()));
         }
         let mut applied = self.applied.clone();
         self.tasks.spawn(async move {
             if applied.wait_for(|position| position.index >= index).await.is_ok() {
-                answer(readers);
+                answer(&mut readers, &Ok(()));
             }
         });
     }
+}
 
-    async fn pause(&mut self, leader: &Leader) {
-        tokio::select! {
-            _ = self.leader.changed_from(leader) => {}
-            () = tokio::time::sleep(RETRY_AFTER) => {}
-        }
+fn answer(readers: &mut Vec<Reader>, answer: &Result<(), ReadError>) {
+    for reader in readers.drain(..) {
+        // A reader that gave up needs no answer.
+        let _ = reader.send(answer.clone());
     }
 }
 

@@ -126,13 +126,18 @@ pub(crate) fn vote_response_from_wire(message: &Message) -> VoteResponse<TypeCon
     VoteResponse::new(vote(message), position(message), !message.reject)
 }
 
+/// All voters are told of a hand-over, so the member that is to lead is not the one that the message
+/// goes to: the context names it.
 pub(crate) fn transfer_to_wire(request: &TransferLeaderRequest<TypeConfig>) -> Message {
     let last = request.last_log_id().copied();
-    message(MessageType::MsgTimeoutNow, Some(request.from_leader()), last)
+    let context = Bytes::copy_from_slice(&request.to_node_id().to_be_bytes());
+    Message { context, ..message(MessageType::MsgTimeoutNow, Some(request.from_leader()), last) }
 }
 
 pub(crate) fn transfer_from_wire(message: &Message) -> TransferLeaderRequest<TypeConfig> {
-    TransferLeaderRequest::new(vote(message), message.to, position(message))
+    // Members have ids other than 0: without a name nobody is to lead.
+    let target = message.context.first_chunk().map_or(0, |id| u64::from_be_bytes(*id));
+    TransferLeaderRequest::new(vote(message), target, position(message))
 }
 
 /// The head of a snapshot stream: the leader's vote, and the position of the state that follows.
@@ -142,4 +147,17 @@ pub(crate) fn snapshot_to_wire(vote: &Vote, position: Position) -> Message {
 
 pub(crate) fn snapshot_response_to_wire(vote: &Vote) -> Message {
     message(MessageType::MsgSnapResp, Some(vote), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hand_over_names_who_is_to_lead_whoever_is_told() {
+        let last = Position { term: 3, index: 7 }.log_id();
+        let request = TransferLeaderRequest::<TypeConfig>::new(Vote::new(3, 1), 2, last);
+        let told = Message { to: 5, ..transfer_to_wire(&request) };
+        assert_eq!(transfer_from_wire(&told), request);
+    }
 }

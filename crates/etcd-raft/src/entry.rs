@@ -25,7 +25,7 @@ pub enum Payload {
 }
 
 /// One command on its way through the log.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Proposal {
     /// The number under which the proposing member waits for the reply.
     pub id: u64,
@@ -34,4 +34,16 @@ pub struct Proposal {
     /// Whether a caller on this member waits for the reply. It may spare the state machine work on
     /// the answer; it must never change what is stored.
     pub awaited: bool,
+}
+
+impl std::fmt::Debug for Proposal {
+    /// The command's size: what is in it may be a secret.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Proposal")
+            .field("id", &self.id)
+            .field("command_bytes", &self.command.len())
+            .field("awaited", &self.awaited)
+            .finish()
+    }
 }

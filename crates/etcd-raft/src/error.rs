@@ -20,6 +20,9 @@ pub enum ProposeError {
     /// No leader accepted it before the deadline: it has no effect.
     #[error("no leader accepted the proposal in time")]
     NotAccepted,
+    /// The leader is handing over and takes nothing more: it has no effect.
+    #[error("the leader is handing over")]
+    Dropped,
     /// It was sent or appended, but not applied here before the deadline: it may still take effect.
     #[error("the proposal was not applied in time")]
     Unknown,
@@ -31,6 +34,9 @@ pub enum ProposeError {
 /// Why a read may not be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
+    /// A leader became known while the read waited for the word of one.
+    #[error("the leader changed")]
+    LeaderChanged,
     /// No leader confirmed an index, or it was not applied here, before the deadline.
     #[error("no read index in time")]
     TimedOut,

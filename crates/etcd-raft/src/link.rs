@@ -7,6 +7,8 @@ use std::time::Duration;
 use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::raftpb::peer_client::PeerClient;
 use etcd_proto::raftpb::{Message, MessageBatch};
+use etcd_transport::Dialer;
+use parking_lot::Mutex;
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -63,6 +65,13 @@ pub(crate) mod header {
 #[derive(Clone)]
 pub(crate) struct Link {
     queue: mpsc::UnboundedSender<Outgoing>,
+    active: Arc<Active>,
+}
+
+/// Since when a link is connected, if it is.
+#[derive(Default)]
+struct Active {
+    since: Mutex<Option<Instant>>,
 }
 
 struct Outgoing {
@@ -74,8 +83,10 @@ impl Link {
     /// `silence` is how long a message may stay unanswered before the connection is given up.
     pub(crate) fn open(route: Route, connect: Connect, silence: Duration, tasks: &Tasks) -> Link {
         let (queue, outgoing) = mpsc::unbounded_channel();
+        let active = Arc::new(Active::default());
         let driver = Driver {
             route,
+            active: active.clone(),
             connect,
             silence,
             outgoing,
@@ -85,7 +96,12 @@ impl Link {
             last_failure: String::new(),
         };
         tasks.spawn(driver.run());
-        Link { queue }
+        Link { queue, active }
+    }
+
+    /// Whether it is connected and was all the time since then.
+    pub(crate) fn is_active_since(&self, moment: Instant) -> bool {
+        self.active.since.lock().is_some_and(|since| since < moment)
     }
 
     /// Queues the message at once, and answers when the other member has. Callers bound how many
@@ -110,6 +126,7 @@ impl Link {
 struct Driver {
     route: Route,
     connect: Connect,
+    active: Arc<Active>,
     silence: Duration,
     outgoing: mpsc::UnboundedReceiver<Outgoing>,
     pending: HashMap<u64, oneshot::Sender<Result<Message, LinkError>>>,
@@ -132,12 +149,14 @@ impl Driver {
             }
             match self.connect().await {
                 Ok((requests, answers)) => {
+                    *self.active.since.lock() = Some(Instant::now());
                     let reason = self.converse(first, requests, answers).await;
+                    *self.active.since.lock() = None;
                     self.fail_pending(&reason);
                     self.note_failure(&reason);
                 }
                 Err(status) => {
-                    let reason = describe(&status);
+                    let reason = Dialer::reason(&status);
                     self.note_failure(&reason);
                     self.refused_until = Some(Instant::now() + RETRY_AFTER);
                     self.fail_unsent(first, &reason);
@@ -203,7 +222,7 @@ impl Driver {
                         }
                     }
                     Ok(None) => return "the peer closed the stream".to_owned(),
-                    Err(status) => return describe(&status),
+                    Err(status) => return Dialer::reason(&status),
                 },
                 () = tokio::time::sleep_until(silent_at), if !self.pending.is_empty() => {
                     return format!("no answer for {:?}", self.silence);
@@ -269,19 +288,4 @@ pub(crate) fn admitted<T>(mut request: Request<T>, route: &Route) -> Request<T> 
     insert(header::TO, route.to.to_string());
     insert(header::VERSION, route.version.to_owned());
     request
-}
-
-/// The status with the causes that tonic keeps behind it.
-fn describe(status: &tonic::Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        source = error.source();
-    }
-    text
 }

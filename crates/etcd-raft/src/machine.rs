@@ -7,7 +7,7 @@ use etcd_proto::raftpb::ProposalBatch;
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use prost::Message as _;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::openraft_types::{
@@ -15,7 +15,7 @@ use crate::openraft_types::{
 };
 use crate::snapshot::{Scratch, SnapshotFiles};
 use crate::tasks::Hold;
-use crate::waiters::Waiters;
+use crate::waiters::{Reply, Waiters};
 use crate::{Applied, Entry, Membership, Payload, Position, Proposal, StateMachine};
 
 /// Entries that are applied in one batch at most.
@@ -75,7 +75,7 @@ impl<M: StateMachine> Machine<M> {
         self.position.send_replace(self.applied.position);
         for (caller, reply) in callers.into_iter().zip(replies) {
             // A caller that gave up meanwhile needs no reply.
-            caller.map(|caller| caller.send(reply));
+            caller.map(|caller| caller.send(Ok(reply)));
         }
         for responder in responders {
             responder.send(());
@@ -105,7 +105,7 @@ fn proposals(entries: &[Entry]) -> impl Iterator<Item = &Proposal> {
     })
 }
 
-fn mark_awaited<R>(entries: &mut [Entry], callers: &[Option<oneshot::Sender<R>>]) {
+fn mark_awaited<R>(entries: &mut [Entry], callers: &[Option<Reply<R>>]) {
     let mut callers = callers.iter();
     for entry in entries {
         if let Payload::Commands(proposals) = &mut entry.payload {

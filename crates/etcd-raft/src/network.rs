@@ -19,6 +19,7 @@ use openraft::raft::{
 use openraft::raft::{StreamAppendError, TransferLeaderError, TransferLeaderResponse};
 use openraft::{RaftNetworkFactory, RaftNetworkV2};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::codec;
 use crate::link::{Connect, Link, LinkError, Route};
@@ -106,6 +107,13 @@ impl Peers {
         let opened = Opened { urls: urls.to_vec(), link: link.clone() };
         links.insert((member, purpose), opened);
         link
+    }
+
+    /// Whether heartbeats and votes reach this member, and did all the time since then.
+    pub(crate) fn is_active_since(&self, member: u64, moment: Instant) -> bool {
+        let links = self.shared.links.lock();
+        let opened = links.get(&(member, Purpose::Control));
+        opened.is_some_and(|opened| opened.link.is_active_since(moment))
     }
 
     fn route(&self, member: u64, urls: &[String]) -> Route {

@@ -39,8 +39,7 @@ pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
 pub(crate) type StreamAppendResult = openraft::raft::StreamAppendResult<TypeConfig>;
 pub(crate) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, crate::snapshot::SnapshotFiles>;
 
-pub(crate) type MetricsReceiver =
-    openraft::alias::WatchReceiverOf<TypeConfig, openraft::RaftMetrics<TypeConfig>>;
+pub(crate) type MetricsReceiver<T> = openraft::alias::WatchReceiverOf<TypeConfig, T>;
 /// Openraft with this project's state machine adapter.
 pub(crate) type OpenRaft<M> = openraft::Raft<TypeConfig, crate::machine::Machine<M>>;
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use etcd_membership::{ClusterId, MemberId};
-use etcd_proto::raftpb::peer_server::Peer;
+use etcd_proto::raftpb::peer_server::{Peer, PeerServer};
 use etcd_proto::raftpb::{Message, MessageBatch, MessageType, ProposalBatch, SnapshotChunk};
 use etcd_storage::Storage;
 use futures_util::stream::FuturesUnordered;
@@ -15,11 +15,12 @@ use parking_lot::RwLock;
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::barrier::read_index;
-use crate::leader::Contact;
-use crate::link::header;
+use crate::contact::Contact;
+use crate::link::{MAX_MESSAGE_BYTES, header};
 use crate::openraft_types::{OpenRaft, SnapshotMeta};
 use crate::proposer::{Submission, Submissions, Taken};
 use crate::tasks::Tasks;
@@ -41,6 +42,14 @@ pub(crate) struct PeerService<M: StateMachine> {
 impl<M: StateMachine> PeerService<M> {
     pub(crate) fn new(shared: Shared<M>) -> PeerService<M> {
         PeerService { shared: Arc::new(RwLock::new(Some(Arc::new(shared)))) }
+    }
+
+    /// The service as it is served, with the limits of peer traffic.
+    pub(crate) fn routes(&self) -> Routes {
+        let server = PeerServer::new(self.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        Routes::new(server)
     }
 
     /// Lets go of everything: streams are refused from now on.
@@ -130,13 +139,14 @@ impl<M: StateMachine> Shared<M> {
     async fn append(&self, message: Message, kind: MessageType) -> Result<Message, Status> {
         let request = codec::append_from_wire(message)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let leader = request.vote.leader_id;
         let previous = request.prev_log_id;
         let last = request.entries.last().map(|entry| entry.log_id).or(previous);
         let answer = self.raft.append_entries(request).await.map_err(stopped)?;
         let result = answer.into_stream_result(previous, last);
         // Only a leader of an earlier term is no leader; one whose entries do not fit yet is.
         if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
-            self.contact.heard();
+            self.contact.heard(leader.voted_for, leader.term);
         }
         Ok(codec::append_result_to_wire(kind, &result))
     }
@@ -253,9 +263,12 @@ impl<M: StateMachine> Peer for PeerService<M> {
             last_membership: applied.membership.to_stored(),
         };
         let snapshot = Snapshot { meta, snapshot: files };
-        let installed = shared.raft.install_full_snapshot(codec::vote(&header), snapshot).await;
+        let vote = codec::vote(&header);
+        let installed = shared.raft.install_full_snapshot(vote, snapshot).await;
         let response = installed.map_err(stopped)?;
-        shared.contact.heard();
+        if response.vote == vote {
+            shared.contact.heard(vote.leader_id.voted_for, vote.leader_id.term);
+        }
         Ok(Response::new(codec::snapshot_response_to_wire(&response.vote)))
     }
 }

@@ -10,18 +10,18 @@ use bytes::Bytes;
 use etcd_proto::raftpb::{self, Message, MessageType, Proposal, ProposalBatch};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use openraft::errors::{ClientWriteError, RaftError};
+use openraft::errors::{ClientWriteError, ForwardReason, RaftError};
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::StateMachine;
 use crate::leader::{Leader, LeaderWatch};
 use crate::link::LinkError;
 use crate::network::{Peers, Purpose};
 use crate::openraft_types::{Commands, OpenRaft};
 use crate::tasks::Tasks;
 use crate::waiters::Waiters;
+use crate::{ProposeError, StateMachine};
 
 /// Commands that share one log entry.
 const BATCH_COMMANDS: usize = 512;
@@ -87,6 +87,8 @@ enum Outcome {
     Appended,
     /// In no log.
     Refused,
+    /// In no log, since the leader is handing over: etcd tries no other.
+    Dropped,
     /// Perhaps in a log: never tried again, or a command could take effect twice.
     Unknown,
 }
@@ -170,7 +172,8 @@ impl<M: StateMachine> Proposer<M> {
             match &leader {
                 Leader::Unknown => {
                     self.forget_abandoned();
-                    break;
+                    // Nothing tells when a quorum is heard again.
+                    self.retry_at = Some(Instant::now() + RETRY_AFTER);
                 }
                 Leader::This => self.append(),
                 Leader::Other { member, urls } => self.forward(&leader, *member, urls),
@@ -198,7 +201,12 @@ impl<M: StateMachine> Proposer<M> {
             let outcome = match raft.client_write(Commands(commands)).await {
                 Ok(_) => Outcome::Appended,
                 // Refused before it was appended: openraft says so only then.
-                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Outcome::Refused,
+                Err(RaftError::APIError(ClientWriteError::ForwardToLeader(refusal))) => {
+                    match refusal.reason {
+                        ForwardReason::LeadershipTransfer => Outcome::Dropped,
+                        _ => Outcome::Refused,
+                    }
+                }
                 Err(_) => Outcome::Unknown,
             };
             Finished { local, forwarded, outcome }
@@ -226,7 +234,10 @@ impl<M: StateMachine> Proposer<M> {
                     Ok(answer) if answer.reject => Outcome::Refused,
                     Ok(_) => Outcome::Appended,
                     Err(LinkError::NotSent(_)) => Outcome::Refused,
-                    Err(LinkError::Lost(_)) => Outcome::Unknown,
+                    Err(LinkError::Lost(_)) => {
+                        watch.broke(member);
+                        Outcome::Unknown
+                    }
                 },
                 // A leader that is no more may never answer, and must not keep its successor waiting.
                 _ = watch.changed_from(&leader) => Outcome::Unknown,
@@ -256,14 +267,20 @@ impl<M: StateMachine> Proposer<M> {
     fn finish(&mut self, finished: Finished) {
         let taken = match finished.outcome {
             Outcome::Appended => Some(Taken::Appended),
-            Outcome::Refused => Some(Taken::Refused),
+            Outcome::Refused | Outcome::Dropped => Some(Taken::Refused),
             Outcome::Unknown => None,
         };
         for sender in finished.forwarded {
             // Without an answer the other member learns from its own log what became of them.
             taken.map(|taken| sender.send(taken));
         }
-        if finished.outcome == Outcome::Refused {
+        if finished.outcome == Outcome::Dropped {
+            let ids = finished.local.iter().map(|proposal| proposal.id);
+            for caller in self.waiters.take(ids).into_iter().flatten() {
+                // A caller that gave up needs no answer.
+                let _ = caller.send(Err(ProposeError::Dropped));
+            }
+        } else if finished.outcome == Outcome::Refused {
             self.waiters.refused(finished.local.iter().map(|proposal| proposal.id));
             for proposal in finished.local.into_iter().rev() {
                 self.local.push_front(proposal);

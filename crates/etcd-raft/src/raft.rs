@@ -6,23 +6,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::raftpb::Proposal;
-use etcd_proto::raftpb::peer_server::PeerServer;
 use etcd_storage::Log;
 use futures_util::future::BoxFuture;
-use openraft::{Config, SnapshotPolicy};
+use openraft::{Config, RaftMetrics, SnapshotPolicy};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tonic::service::Routes;
 
+use crate::absence::Absence;
 use crate::barrier::{Barrier, Readers};
+use crate::contact::Contact;
 use crate::failure::Failure;
-use crate::leader::{Contact, Leader, LeaderWatch};
-use crate::link::{Connect, MAX_MESSAGE_BYTES};
+use crate::leader::{Leader, LeaderWatch};
+use crate::link::Connect;
 use crate::log_store::LogStore;
 use crate::machine::Machine;
-use crate::metrics::Metrics;
 use crate::network::{NetworkFactory, Peers};
-use crate::openraft_types::OpenRaft;
+use crate::openraft_types::{OpenRaft, TypeConfig};
 use crate::peer_service::{PeerService, Shared};
 use crate::proposer::{Proposer, Submission, Submissions};
 use crate::tasks::Tasks;
@@ -74,10 +74,13 @@ impl<R> Clone for Raft<R> {
 
 struct Handle<R> {
     member: MemberId,
+    election_timeout: Duration,
     submissions: Submissions,
     readers: Readers,
     waiters: Arc<Waiters<R>>,
+    peers: Peers,
     leader: LeaderWatch,
+    absence: Absence,
     applied: watch::Receiver<Position>,
     failure: Failure,
     tasks: Tasks,
@@ -139,7 +142,8 @@ impl<R: Send + 'static> Raft<R> {
             tasks.clone(),
         );
         let network = NetworkFactory { peers: peers.clone(), storage: storage.clone() };
-        let fresh = log.is_fresh() && applied.position.index == 0;
+        let is_fresh = log.is_fresh() && applied.position.index == 0;
+        let bootstrap = options.bootstrap.filter(|_| is_fresh);
         let machine = Machine::new(
             machine,
             applied,
@@ -152,17 +156,16 @@ impl<R: Send + 'static> Raft<R> {
             openraft::Raft::new(options.member.0, config, network, log.clone(), machine)
                 .await
                 .map_err(|error| Error::Stopped(error.to_string()))?;
-        if let (true, Some(membership)) = (fresh, options.bootstrap) {
-            let initialized = raft.initialize(membership.nodes()).await;
-            initialized.map_err(|error| Error::Stopped(error.to_string()))?;
-        }
+        found(&raft, bootstrap).await?;
         // A follower's timer runs for one and a half election timeouts at most.
         let contact = Contact::new(options.election_timeout * 2);
-        let leader = LeaderWatch::new(Metrics::of(&raft), contact.clone());
+        let leader = LeaderWatch::start(&raft, contact.clone(), &tasks);
+        let absence = Absence::start(leader.clone(), options.election_timeout, &tasks);
         let submissions =
             Proposer::start(raft.clone(), peers.clone(), waiters.clone(), leader.clone(), &tasks);
         let applied = applied_position.clone();
-        let readers = Barrier::start(raft.clone(), peers, leader.clone(), applied, tasks.clone());
+        let readers =
+            Barrier::start(raft.clone(), peers.clone(), leader.clone(), applied, tasks.clone());
         tasks.spawn(retention::run(raft.clone(), log, options.catch_up_entries));
         let service = PeerService::new(Shared {
             cluster: options.cluster,
@@ -173,20 +176,20 @@ impl<R: Send + 'static> Raft<R> {
             contact,
             tasks: tasks.clone(),
         });
-        let server = PeerServer::new(service.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(MAX_MESSAGE_BYTES);
         let handle = Handle {
             member: options.member,
+            election_timeout: options.election_timeout,
             submissions,
             readers,
             waiters,
+            peers,
             leader,
+            absence,
             applied: applied_position,
             failure,
             tasks,
+            routes: service.routes(),
             core: Box::new(CoreOf { raft, service }),
-            routes: Routes::new(server),
         };
         Ok(Raft { shared: Arc::new(handle) })
     }
@@ -194,7 +197,8 @@ impl<R: Send + 'static> Raft<R> {
     /// Brings `command` into the log and waits until this member has applied it.
     ///
     /// # Errors
-    /// See [`ProposeError`]: only `NotAccepted` means that the command has no effect for sure.
+    /// See [`ProposeError`]: only `NotAccepted` and `Dropped` mean that the command has no effect
+    /// for sure.
     pub async fn propose(&self, command: Bytes, deadline: Instant) -> Result<R, ProposeError> {
         let shared = &self.shared;
         let (id, reply) = shared.waiters.register();
@@ -203,7 +207,7 @@ impl<R: Send + 'static> Raft<R> {
         let submission = Submission::Local(Proposal { id, command });
         let answered = async {
             shared.submissions.send(submission).await.map_err(|_| ProposeError::Stopped)?;
-            reply.await.map_err(|_| ProposeError::Stopped)
+            reply.await.unwrap_or(Err(ProposeError::Stopped))
         };
         tokio::select! {
             answered = answered => answered,
@@ -218,13 +222,14 @@ impl<R: Send + 'static> Raft<R> {
     /// Waits until this member's state holds everything that was committed before the call.
     ///
     /// # Errors
-    /// No leader confirmed in time, or the state did not get there in time.
+    /// No leader confirmed in time, the state did not get there in time, or a leader became known
+    /// while it was to be confirmed: then it is worth asking again at once.
     pub async fn read_barrier(&self, deadline: Instant) -> Result<(), ReadError> {
         let (reader, ready) = oneshot::channel();
         let shared = &self.shared;
         let confirmed = async {
             shared.readers.send(reader).await.map_err(|_| ReadError::Stopped)?;
-            ready.await.map_err(|_| ReadError::Stopped)
+            ready.await.unwrap_or(Err(ReadError::Stopped))
         };
         tokio::select! {
             confirmed = confirmed => confirmed,
@@ -239,17 +244,99 @@ impl<R: Send + 'static> Raft<R> {
         let member = self.shared.member;
         let leader = self.shared.leader.alive().map(MemberId);
         self.shared.leader.metrics.with(|metrics| {
-            let committed = metrics.cluster_committed.max(metrics.local_committed);
             let mut learners = metrics.membership_config.membership().learner_ids();
             Status {
                 member,
                 leader,
                 term: metrics.current_term,
-                committed: Position::of(committed).index.max(applied.index),
+                committed: committed(metrics).max(applied.index),
                 applied,
                 is_learner: learners.any(|id| id == member.0),
             }
         })
+    }
+
+    /// The leader, if this member knows one: a follower has heard it, a leader was confirmed by a
+    /// quorum, within two election timeouts.
+    pub fn leader(&self) -> Option<MemberId> {
+        self.shared.leader.alive().map(MemberId)
+    }
+
+    /// Whether this member knew a leader at some moment since then.
+    pub fn had_leader_since(&self, moment: Instant) -> bool {
+        self.shared.leader.was_alive_since(moment)
+    }
+
+    /// How long a follower waits for a leader, at least.
+    pub fn election_timeout(&self) -> Duration {
+        self.shared.election_timeout
+    }
+
+    /// When this member last became the leader.
+    pub fn elected(&self) -> Option<Instant> {
+        self.shared.leader.elected()
+    }
+
+    /// Whether the connections that leadership needs held all the time since then: a leader's to a
+    /// quorum of all members, another's to the leader. `false` without a leader.
+    pub fn is_connected_since(&self, moment: Instant) -> bool {
+        let shared = &self.shared;
+        let own = shared.member.0;
+        match shared.leader.alive() {
+            None => false,
+            Some(leader) if leader != own => shared.leader.is_unbroken_since(leader, moment),
+            Some(_) => {
+                let members: Vec<u64> = shared
+                    .leader
+                    .metrics
+                    .with(|metrics| metrics.membership_config.nodes().map(|(id, _)| *id).collect());
+                let is_connected =
+                    |id: &&u64| **id == own || shared.peers.is_active_since(**id, moment);
+                members.iter().filter(is_connected).count() > members.len() / 2
+            }
+        }
+    }
+
+    /// How many entries are known as committed and not applied to this member's state.
+    pub fn backlog(&self) -> u64 {
+        let applied = self.shared.applied.borrow().index;
+        self.shared.leader.metrics.with(committed).saturating_sub(applied)
+    }
+
+    /// Waits until this member's state holds every entry that it knows as committed now.
+    ///
+    /// # Errors
+    /// The state did not get there in time.
+    pub async fn caught_up(&self, deadline: Instant) -> Result<(), ReadError> {
+        self.applied(self.shared.leader.metrics.with(committed), deadline).await
+    }
+
+    /// Waits until this member's state holds the entry at `index`.
+    ///
+    /// # Errors
+    /// The state did not get there in time.
+    pub async fn applied(&self, index: u64, deadline: Instant) -> Result<(), ReadError> {
+        let mut applied = self.shared.applied.clone();
+        tokio::select! {
+            // It ends only with the member.
+            reached = applied.wait_for(|applied| applied.index >= index) => {
+                reached.map(drop).map_err(|_| ReadError::Stopped)
+            }
+            () = tokio::time::sleep_until(deadline) => Err(ReadError::TimedOut),
+            () = self.shared.tasks.stopping() => Err(ReadError::Stopped),
+        }
+    }
+
+    /// Waits until no caller on this member waits for the reply to a command.
+    pub async fn settled(&self) {
+        self.shared.waiters.emptied().await;
+    }
+
+    /// Resolves once this member has known no leader for long: at three samples in a row, one in
+    /// each election timeout (as etcd watches over streams that need a leader). One task samples
+    /// for all who wait. It never resolves once the member stops.
+    pub fn leader_lost(&self) -> impl Future<Output = ()> + Send + use<R> {
+        self.shared.absence.felt()
     }
 
     /// Hands leadership to `target` and waits until this member knows it as the leader.
@@ -312,6 +399,21 @@ impl<R: Send + 'static> Raft<R> {
     pub fn peer_routes(&self) -> Routes {
         self.shared.routes.clone()
     }
+}
+
+/// Begins a new cluster, if there is one to begin.
+async fn found<M: StateMachine>(
+    raft: &OpenRaft<M>,
+    bootstrap: Option<Membership>,
+) -> Result<(), Error> {
+    let Some(membership) = bootstrap else { return Ok(()) };
+    let initialized = raft.initialize(membership.nodes()).await;
+    initialized.map_err(|error| Error::Stopped(error.to_string()))
+}
+
+/// The last index known to be committed.
+fn committed(metrics: &RaftMetrics<TypeConfig>) -> u64 {
+    Position::of(metrics.cluster_committed.max(metrics.local_committed)).index
 }
 
 /// A caller's place among the waiters.

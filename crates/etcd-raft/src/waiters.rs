@@ -4,16 +4,22 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
+
+use crate::ProposeError;
 
 /// The callers on this member that wait for their proposal to be applied here.
 pub(crate) struct Waiters<R> {
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, Waiter<R>>>,
+    emptied: Notify,
 }
 
+/// Where a caller waits for the reply, or for the reason why there is none.
+pub(crate) type Reply<R> = oneshot::Sender<Result<R, ProposeError>>;
+
 struct Waiter<R> {
-    reply: oneshot::Sender<R>,
+    reply: Reply<R>,
     /// Whether the proposal left this member or reached its log: then it may take effect.
     dispatched: bool,
 }
@@ -31,10 +37,10 @@ impl<R> Waiters<R> {
     /// Numbers start at `seed`, which should differ between members and between starts, so that a
     /// reply to an earlier life's proposal finds nobody.
     pub(crate) fn new(seed: u64) -> Waiters<R> {
-        Waiters { next: AtomicU64::new(seed), waiting: Mutex::new(HashMap::new()) }
+        Waiters { next: AtomicU64::new(seed), waiting: Mutex::default(), emptied: Notify::new() }
     }
 
-    pub(crate) fn register(&self) -> (u64, oneshot::Receiver<R>) {
+    pub(crate) fn register(&self) -> (u64, oneshot::Receiver<Result<R, ProposeError>>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (reply, receiver) = oneshot::channel();
         self.waiting.lock().insert(id, Waiter { reply, dispatched: false });
@@ -68,20 +74,43 @@ impl<R> Waiters<R> {
     }
 
     pub(crate) fn abandon(&self, id: u64) -> Abandoned {
-        match self.waiting.lock().remove(&id) {
+        let mut waiting = self.waiting.lock();
+        let waiter = waiting.remove(&id);
+        self.tell_if_empty(&waiting);
+        match waiter {
             Some(Waiter { dispatched: false, .. }) => Abandoned::BeforeDispatch,
             _ => Abandoned::AfterDispatch,
         }
     }
 
     /// The callers of `ids` that wait on this member, in the same order.
-    pub(crate) fn take(&self, ids: impl Iterator<Item = u64>) -> Vec<Option<oneshot::Sender<R>>> {
+    pub(crate) fn take(&self, ids: impl Iterator<Item = u64>) -> Vec<Option<Reply<R>>> {
         let mut waiting = self.waiting.lock();
-        ids.map(|id| waiting.remove(&id).map(|waiter| waiter.reply)).collect()
+        let taken = ids.map(|id| waiting.remove(&id).map(|waiter| waiter.reply)).collect();
+        self.tell_if_empty(&waiting);
+        taken
+    }
+
+    /// Resolves when nobody waits.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.waiting.lock().is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn tell_if_empty(&self, waiting: &HashMap<u64, Waiter<R>>) {
+        if waiting.is_empty() {
+            self.emptied.notify_waiters();
+        }
     }
 
     /// Ends every wait: the member stops.
     pub(crate) fn clear(&self) {
         self.waiting.lock().clear();
+        self.emptied.notify_waiters();
     }
 }

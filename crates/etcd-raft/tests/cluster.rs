@@ -25,7 +25,7 @@ async fn a_command_proposed_anywhere_is_applied_everywhere_in_one_order() {
     }
     assert_eq!(replies, (0..30).collect::<Vec<_>>());
     for member in &members {
-        member.raft.read_barrier(soon()).await.expect("a read index");
+        member.catch_up().await;
         assert_eq!(member.commands(), (0..30).map(command).collect::<Vec<_>>());
     }
     for member in members {
@@ -49,7 +49,7 @@ async fn many_callers_at_once_each_get_the_reply_to_their_own_command() {
     }
     let expected: Vec<_> = placed.into_iter().map(|c| c.expect("each place once")).collect();
     for member in &members {
-        member.raft.read_barrier(soon()).await.expect("a read index");
+        member.catch_up().await;
         assert_eq!(member.commands(), expected);
     }
 }
@@ -71,7 +71,7 @@ async fn what_was_acknowledged_survives_the_restart_of_every_member() {
     }
     let members = cluster.start_all().await;
     for member in &members {
-        member.raft.read_barrier(soon()).await.expect("a read index");
+        member.catch_up().await;
         assert_eq!(member.commands(), expected);
     }
 }
@@ -87,7 +87,7 @@ async fn the_rest_goes_on_when_the_leader_stops() {
     stopped.stop().await;
     members[0].raft.propose(command(2), soon()).await.expect("applied by the others");
     let back = cluster.start(number).await;
-    back.raft.read_barrier(soon()).await.expect("a read index");
+    back.catch_up().await;
     assert_eq!(back.commands(), vec![command(1), command(2)]);
 }
 
@@ -108,14 +108,14 @@ async fn a_member_behind_the_kept_log_comes_back_by_a_snapshot() {
         expected.push(command(number));
     }
     let back = cluster.start(number).await;
-    back.raft.read_barrier(soon()).await.expect("a read index");
+    back.catch_up().await;
     assert_eq!(back.commands(), expected);
     back.raft.propose(command(200), soon()).await.expect("applied");
     expected.push(command(200));
     // And it keeps what it was given.
     back.stop().await;
     let back = cluster.start(number).await;
-    back.raft.read_barrier(soon()).await.expect("a read index");
+    back.catch_up().await;
     assert_eq!(back.commands(), expected);
 }
 
@@ -162,4 +162,112 @@ async fn a_member_of_another_cluster_is_refused() {
     assert!(stranger.raft.read_barrier(deadline).await.is_err());
     assert_eq!(stranger.commands(), Vec::<Bytes>::new());
     two.raft.propose(command(2), soon()).await.expect("undisturbed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_told_when_a_leader_becomes_known_and_not_when_one_is_lost() {
+    let cluster = Cluster::of(3).await;
+    let mut members = cluster.start_all().await;
+    let place = leader(&members).await;
+    members.remove(place).stop().await;
+    let (one, two) = (&members[0], &members[1]);
+    // Both have lost their leader, and wait for the next one.
+    let (first, second) =
+        tokio::join!(one.raft.read_barrier(soon()), two.raft.read_barrier(soon()));
+    assert_eq!((first, second), (Err(ReadError::LeaderChanged), Err(ReadError::LeaderChanged)));
+    one.raft.read_barrier(soon()).await.expect("the new leader is known");
+    two.raft.read_barrier(soon()).await.expect("the new leader is known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_handing_over_takes_no_command() {
+    let cluster = Cluster::of(2).await;
+    let mut members = cluster.start_all().await;
+    let place = leader(&members).await;
+    let target = members.remove(1 - place);
+    let old = members.remove(0);
+    old.raft.propose(command(1), soon()).await.expect("applied");
+    let id = target.id;
+    target.stop().await;
+    // The target is gone, so the transfer has no end. It begins before the command comes.
+    tokio::select! {
+        biased;
+        moved = old.raft.transfer_leader(id, soon()) => panic!("there is nobody: {moved:?}"),
+        proposed = old.raft.propose(command(2), soon()) => {
+            assert_eq!(proposed, Err(ProposeError::Dropped));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_lost_its_leader_says_so_after_three_samples() {
+    let cluster = Cluster::of(2).await;
+    let mut members = cluster.start_all().await;
+    let place = leader(&members).await;
+    let follower = members.remove(1 - place);
+    let felt = follower.raft.leader_lost();
+    let lost = members.remove(0);
+    let stopped = Instant::now();
+    lost.stop().await;
+    tokio::time::timeout(Duration::from_secs(10), felt).await.expect("the leader is gone");
+    assert_eq!(follower.raft.leader(), None);
+    // Two more samples than the one that missed it first.
+    assert!(stopped.elapsed() >= Duration::from_millis(1000), "after {:?}", stopped.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_stops_ends_every_wait() {
+    let cluster = Cluster::of(3).await;
+    let member = cluster.start(0).await;
+    let raft = member.raft.clone();
+    let proposing = tokio::spawn({
+        let raft = raft.clone();
+        async move { raft.propose(command(1), soon()).await }
+    });
+    let reading = tokio::spawn({
+        let raft = raft.clone();
+        async move { raft.read_barrier(soon()).await }
+    });
+    let unsettled = tokio::time::timeout(Duration::from_millis(100), raft.settled()).await;
+    assert!(unsettled.is_err(), "one caller waits");
+    member.stop().await;
+    assert_eq!(proposing.await.expect("no panic"), Err(ProposeError::Stopped));
+    assert_eq!(reading.await.expect("no panic"), Err(ReadError::Stopped));
+    raft.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_leaves_nothing_behind() {
+    let cluster = Cluster::of(3).await;
+    let member = cluster.start(0).await;
+    let given_up =
+        tokio::time::timeout(Duration::from_millis(50), member.raft.propose(command(1), soon()));
+    assert!(given_up.await.is_err(), "there is no quorum");
+    member.raft.settled().await;
+    // Nor is it proposed later.
+    let other = cluster.start(1).await;
+    other.raft.propose(command(2), soon()).await.expect("two of three suffice");
+    assert_eq!(other.commands(), vec![command(2)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_knows_whether_its_quorum_is_connected_all_the_time() {
+    let cluster = Cluster::of(3).await;
+    let mut members = cluster.start_all().await;
+    let place = leader(&members).await;
+    let old = members.remove(place);
+    old.raft.propose(command(1), soon()).await.expect("applied");
+    let elected = old.raft.elected().expect("it leads");
+    assert!(elected < Instant::now());
+    // The links to the followers stand: one carried the command.
+    let begun = Instant::now();
+    assert!(old.raft.had_leader_since(begun) && old.raft.is_connected_since(begun));
+    members.remove(0).stop().await;
+    old.raft.propose(command(2), soon()).await.expect("two of three suffice");
+    assert!(old.raft.is_connected_since(begun), "a quorum is connected");
+    members.remove(0).stop().await;
+    while old.raft.is_connected_since(begun) {
+        assert!(old.raft.leader().is_some(), "the connection is lost before leadership is");
+        tokio::task::yield_now().await;
+    }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use etcd_membership::{ClusterId, MemberId};
 use etcd_raft::{
-    Applied, Entry, Membership, Options, Payload, Raft, RaftMember, StateMachine, StateMachineError,
+    Applied, Entry, Membership, Options, Payload, Raft, RaftMember, ReadError, StateMachine,
+    StateMachineError,
 };
 use etcd_storage::{Batch, Log, LogOptions, Storage, StorageOptions, Table};
 use tokio::net::TcpListener;
@@ -83,6 +84,16 @@ impl Member {
         self.server.abort();
         // The port is free once the task has ended.
         let _ = self.server.await;
+    }
+
+    /// Waits until this member holds everything committed so far, whatever leaders come and go.
+    pub(crate) async fn catch_up(&self) {
+        loop {
+            match self.raft.read_barrier(soon()).await {
+                Err(ReadError::LeaderChanged) => {}
+                done => return done.expect("a read index"),
+            }
+        }
     }
 
     /// The commands that this member has applied, in order.
