@@ -2,22 +2,37 @@
 
 use std::sync::Arc;
 
+use etcd_auth::{Auth, Identity, Store};
+use etcd_lease::{Clock, Lessor};
 use etcd_mvcc::{Mvcc, Writer};
-use etcd_proto::etcdserverpb::{AlarmResponse, CompactionResponse};
-use etcd_raft::{Applied, Entry, Membership, Payload, Proposal, StateMachine, StateMachineError};
+use etcd_nesting::with_room;
+use etcd_proto::etcdserverpb::{AlarmResponse, CompactionResponse, LeaseRevokeResponse};
+use etcd_raft::{
+    Applied, Entry, Membership, Payload, Position, Proposal, StateMachine, StateMachineError,
+};
 use etcd_storage::{Batch, Storage};
+use etcd_watch::{Hub, News};
 
 use crate::command::Command;
 use crate::execute::{self, Answering};
-use crate::{Answer, Cluster, Error, Refusal, Reply, Views, gates, range};
+use crate::leased_txn::LeasedTxn;
+use crate::permits::Permits;
+use crate::{Answer, Cluster, Error, Refusal, Reply, Views, gates, leases, range};
 
 /// Executes commands in the order of the log.
 #[derive(Debug)]
 pub struct Applier {
     storage: Storage,
     writer: Writer,
+    leases: etcd_lease::Writer,
+    /// Users and roles. Copied before the first change of a batch, since the views hold it too.
+    auth: Arc<Store>,
+    /// The place of the entry that is being executed.
+    position: Position,
     /// Copied before the first change of a batch, since the views hold it too.
     cluster: Arc<Cluster>,
+    /// What the batch that is being made changes, for the watchers.
+    news: News,
     views: Views,
 }
 
@@ -30,14 +45,33 @@ impl Applier {
         let (mvcc, writer) = Mvcc::open(storage.clone())?;
         let cluster = Arc::new(Cluster::load(&storage)?);
         let applied = Applied::load(&storage)?.position;
-        let views = Views::new(mvcc, storage.clone(), Arc::clone(&cluster), applied);
-        Ok((Applier { storage, writer, cluster, views: views.clone() }, views))
+        let (lessor, leases) = Lessor::open(&storage, mvcc.leased_keys()?, Clock::machine())?;
+        let auth = Arc::new(Store::open(&storage)?);
+        let hub = Hub::new(mvcc.clone());
+        let news = hub.news();
+        let shown = Auth::new(Arc::clone(&auth));
+        let views =
+            Views::new(mvcc, hub, lessor, shown, storage.clone(), Arc::clone(&cluster), applied);
+        let position = Position::default();
+        let applier = Applier {
+            storage,
+            writer,
+            leases,
+            auth,
+            position,
+            cluster,
+            news,
+            views: views.clone(),
+        };
+        Ok((applier, views))
     }
 
     fn apply_entries(&mut self, entries: &[Entry], applied: &Applied) -> Result<Vec<Reply>, Error> {
+        self.news = self.views.hub.news();
         let mut batch = Batch::new();
         let mut replies = Vec::new();
         for entry in entries {
+            self.position = entry.position;
             match &entry.payload {
                 Payload::Blank => {}
                 Payload::Membership(membership) => self.reconcile(membership, &mut batch)?,
@@ -52,7 +86,11 @@ impl Applier {
         applied.save(&mut batch);
         self.storage.commit(batch)?;
         self.writer.publish();
+        self.views.auth.publish(&self.auth);
         self.views.advance(&self.cluster, applied.position);
+        // Whoever hears of a change can read it, and nobody is answered before watchers are told.
+        let news = std::mem::take(&mut self.news);
+        self.views.hub.publish(news, self.writer.revision());
         Ok(replies)
     }
 
@@ -65,9 +103,12 @@ impl Applier {
             true => Answering::Wanted,
             false => Answering::Spared,
         };
-        let answer = Command::decode(proposal.command.clone())
-            .map_err(Error::from)
-            .and_then(|command| self.execute(command, answering, batch));
+        let answer = Command::decode(proposal.command.clone()).map_err(Error::from).and_then(
+            |(by, command)| {
+                // How deep a txn may be must not depend on the stack that a member happens to have.
+                with_room(command.levels(), || self.execute(&by, command, answering, batch))
+            },
+        );
         match answer {
             Ok(answer) => Ok(Ok(answer)),
             Err(Error::Refused(refusal)) => {
@@ -83,28 +124,48 @@ impl Applier {
 
     fn execute(
         &mut self,
+        caller: &Identity,
         command: Command,
         answering: Answering,
         batch: &mut Batch,
     ) -> Result<Answer, Error> {
         gates::pass(&self.cluster, &command)?;
+        Permits { store: &self.auth, lessor: &self.views.lessor, caller }.command(&command)?;
         let answer = match command {
             Command::Put(request) => {
-                let mut txn = self.writer.begin(batch);
-                Answer::Put(execute::put(&mut txn, &request, answering)?)
+                Answer::Put(self.write(batch, |txn| execute::put(txn, &request, answering))?)
             }
             Command::DeleteRange(request) => {
-                let mut txn = self.writer.begin(batch);
-                Answer::DeleteRange(execute::delete_range(&mut txn, &request, answering)?)
+                let response =
+                    self.write(batch, |txn| execute::delete_range(txn, &request, answering))?;
+                Answer::DeleteRange(response)
             }
             Command::Txn(request) => {
-                let mut txn = self.writer.begin(batch);
-                Answer::Txn(execute::txn(&mut txn, &request, answering)?)
+                let response = self.write(batch, |txn| execute::txn(txn, &request, answering))?;
+                Answer::Txn(response.into())
             }
             Command::Compaction(request) => {
                 self.writer.compact(request.revision, batch)?;
                 let header = range::header(self.writer.revision());
                 Answer::Compaction(CompactionResponse { header })
+            }
+            Command::LeaseGrant(request) => {
+                let revision = self.writer.revision();
+                Answer::LeaseGrant(leases::grant(&mut self.leases, &request, revision, batch)?)
+            }
+            Command::LeaseRevoke(request) => Answer::LeaseRevoke(self.revoke(request.id, batch)?),
+            Command::LeaseExpire(request) => {
+                leases::check_term(&request, self.position.term)?;
+                Answer::LeaseRevoke(self.revoke(request.id, batch)?)
+            }
+            Command::LeaseCheckpoint(request) => {
+                leases::checkpoint(&mut self.leases, &request, batch);
+                Answer::Done
+            }
+            Command::Auth(command) => {
+                let (tokens, index) = (self.views.auth.tokens(), self.position.index);
+                let answer = command.execute(&mut self.auth, tokens, index, batch)?;
+                Answer::Auth(answer, self.writer.revision())
             }
             Command::Alarm(request) => {
                 let alarms = Arc::make_mut(&mut self.cluster).alarms.execute(&request, batch);
@@ -122,6 +183,29 @@ impl Applier {
             Command::Unsupported(field) => return Err(Refusal::Unsupported(field).into()),
         };
         Ok(if answering == Answering::Wanted { answer } else { Answer::Done })
+    }
+
+    /// Ends a lease: it and its keys go in one revision, or in none if it has no keys.
+    fn revoke(&mut self, id: i64, batch: &mut Batch) -> Result<LeaseRevokeResponse, Error> {
+        let keys = self.leases.revoke(id, batch)?;
+        self.write(batch, |txn| leases::delete_keys(txn, keys))?;
+        Ok(LeaseRevokeResponse { header: range::header(self.writer.revision()) })
+    }
+
+    /// Changes keys in one transaction, of which the watchers will be told.
+    fn write<T>(
+        &mut self,
+        batch: &mut Batch,
+        change: impl FnOnce(&mut LeasedTxn<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut keys = self.writer.begin(batch);
+        if !self.news.is_wanted() {
+            keys.spare_events();
+        }
+        let mut txn = LeasedTxn::new(keys, &mut self.leases);
+        let result = change(&mut txn);
+        self.news.add(txn.finish().events);
+        result
     }
 }
 
@@ -142,9 +226,14 @@ impl StateMachine for Applier {
 
     fn reload(&mut self) -> Result<(), StateMachineError> {
         self.writer.reload().map_err(Error::from)?;
+        let leased = self.views.mvcc.leased_keys().map_err(Error::from)?;
+        self.leases.reload(&self.storage, leased).map_err(Error::from)?;
         self.cluster = Arc::new(Cluster::load(&self.storage).map_err(StateMachineError::from)?);
+        self.auth = Arc::new(Store::open(&self.storage).map_err(Error::from)?);
+        self.views.auth.replace(&self.auth);
         let applied = Applied::load(&self.storage)?.position;
         self.views.advance(&self.cluster, applied);
+        self.views.hub.reload(self.writer.revision());
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use etcd_proto::etcdserverpb::alarm_request::AlarmAction;
 use etcd_proto::etcdserverpb::request_op::Request;
 use etcd_proto::etcdserverpb::{
     AlarmRequest, AlarmType, CompactionRequest, DeleteRangeRequest, InternalRaftRequest,
-    LeaseGrantRequest, PutRequest, RequestOp, TxnRequest,
+    LeaseExpireRequest, LeaseGrantRequest, PutRequest, RequestOp, TxnRequest,
 };
 use etcd_proto::membershippb::{Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
 use etcd_raft::Position;
@@ -51,7 +51,7 @@ fn a_put_answers_its_revision_and_what_was_there_if_asked() {
 }
 
 #[test]
-fn a_put_with_a_lease_is_refused_as_long_as_there_are_none() {
+fn the_lease_of_a_put_is_looked_for_before_its_key() {
     let mut harness = Harness::new();
     let put = PutRequest { lease: 5, ignore_value: true, ..put_request("a", "") };
     assert_eq!(harness.apply(command(put)), Err(Refusal::LeaseNotFound));
@@ -107,18 +107,17 @@ fn alarms_close_the_gates_and_survive_a_restart() {
 #[test]
 fn what_cannot_be_read_or_is_not_built_is_refused_and_the_rest_goes_on() {
     let mut harness = Harness::new();
-    let grant = LeaseGrantRequest { ttl: 10, id: 1 };
-    let grant = InternalRaftRequest { lease_grant: Some(grant), ..Default::default() };
+    let question = InternalRaftRequest { range: Some(Default::default()), ..Default::default() };
     let put = command(put_request("a", "1")).encode_to_vec();
     let here = |bytes: Bytes| (bytes, Proposer::Here);
     let replies = harness.apply_bytes(&[
         here(Bytes::from_static(b"\xff\xff\xff")),
         here(Bytes::new()),
-        here(grant.encode_to_vec().into()),
+        here(question.encode_to_vec().into()),
         here(put.into()),
     ]);
     assert_eq!(replies[..2], [Err(Refusal::Malformed), Err(Refusal::Malformed)]);
-    assert_eq!(replies[2], Err(Refusal::Unsupported("lease_grant")));
+    assert_eq!(replies[2], Err(Refusal::Unsupported("range")));
     assert!(matches!(replies[3], Ok(Answer::Put(_))));
     assert_eq!(harness.contents(), "a=1");
 }
@@ -183,8 +182,11 @@ fn the_views_know_the_position_of_what_they_show() {
 fn commands() -> impl Strategy<Value = InternalRaftRequest> {
     let key = || prop::sample::select(vec!["a", "b", "c", "\0"]);
     let put = move || {
-        (key(), prop::sample::select(vec!["", "1", "2"]), any::<(bool, bool, bool)>()).prop_map(
-            |(key, value, (prev_kv, ignore_value, ignore_lease))| PutRequest {
+        let value = prop::sample::select(vec!["", "1", "2"]);
+        let lease = prop::sample::select(vec![0, 0, 7, 8]);
+        (key(), value, lease, any::<(bool, bool, bool)>()).prop_map(
+            |(key, value, lease, (prev_kv, ignore_value, ignore_lease))| PutRequest {
+                lease,
                 prev_kv,
                 ignore_value,
                 ignore_lease,
@@ -210,6 +212,14 @@ fn commands() -> impl Strategy<Value = InternalRaftRequest> {
             InternalRaftRequest { txn: Some(txn), ..Default::default() }
         }),
         1 => (0..6i64).prop_map(compaction),
+        2 => (7..9i64).prop_map(|id| InternalRaftRequest {
+            lease_grant: Some(LeaseGrantRequest { ttl: 10, id }),
+            ..Default::default()
+        }),
+        1 => (7..9i64, 1..3u64).prop_map(|(id, term)| InternalRaftRequest {
+            lease_expire: Some(LeaseExpireRequest { id, term }),
+            ..Default::default()
+        }),
         1 => Just(alarm(AlarmAction::Activate, 1, AlarmType::Nospace)),
         1 => Just(alarm(AlarmAction::Deactivate, 1, AlarmType::Nospace)),
         1 => Just(InternalRaftRequest::default()),
@@ -268,8 +278,11 @@ fn check_history(
             }
         }
     }
+    let keys = |harness: &Harness| [7, 8].map(|id| harness.views.lessor.keys(id));
+    prop_assert_eq!(keys(following), keys(proposing));
     let (contents, cluster) = (following.contents(), following.views.cluster());
     following.reopen();
+    prop_assert_eq!(keys(following), keys(proposing));
     prop_assert_eq!(following.contents(), contents);
     prop_assert_eq!(following.views.cluster(), cluster);
     Ok(())

@@ -10,7 +10,7 @@ use etcd_storage::{Batch, Storage, Table};
 use crate::{Alarms, Error, Refusal};
 
 /// The key of the cluster's version in [`Table::Cluster`].
-const VERSION: &[u8] = b"clusterVersion";
+pub(crate) const VERSION: &[u8] = b"clusterVersion";
 
 /// What the log has made of the cluster so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,23 +1,31 @@
 //! A command as it is executed: exactly one kind of request.
 
 use bytes::Bytes;
+use etcd_auth::Identity;
+use etcd_nesting::{Deep, decode_command};
 use etcd_proto::etcdserverpb::{
-    AlarmRequest, CompactionRequest, DeleteRangeRequest, InternalRaftRequest, PutRequest,
+    AlarmRequest, CompactionRequest, DeleteRangeRequest, InternalRaftRequest,
+    LeaseCheckpointRequest, LeaseExpireRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest,
     TxnRequest,
 };
 use etcd_proto::membershippb::{ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
-use prost::Message as _;
 
 use crate::Refusal;
+use crate::auth::AuthCommand;
 
 /// The request that a replicated `InternalRaftRequest` holds.
 #[derive(Debug)]
 pub(crate) enum Command {
     Put(PutRequest),
     DeleteRange(DeleteRangeRequest),
-    Txn(TxnRequest),
+    Txn(Deep<TxnRequest>),
     Compaction(CompactionRequest),
     Alarm(AlarmRequest),
+    LeaseGrant(LeaseGrantRequest),
+    LeaseRevoke(LeaseRevokeRequest),
+    LeaseExpire(LeaseExpireRequest),
+    LeaseCheckpoint(LeaseCheckpointRequest),
+    Auth(AuthCommand),
     PublishMember(ClusterMemberAttrSetRequest),
     SetVersion(ClusterVersionSetRequest),
     /// Of a kind that is not built; named by its field.
@@ -25,19 +33,30 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Reads a command. All members see the same bytes, so all of them refuse the same ones.
-    pub(crate) fn decode(bytes: Bytes) -> Result<Command, Refusal> {
-        let request = InternalRaftRequest::decode(bytes).map_err(|_| Refusal::Malformed)?;
-        Command::of(request).ok_or(Refusal::Malformed)
+    /// Reads a command, and who gives it. All members see the same bytes, so all of them refuse the
+    /// same ones.
+    pub(crate) fn decode(bytes: Bytes) -> Result<(Identity, Command), Refusal> {
+        let mut request = decode_command(bytes).map_err(|_| Refusal::Malformed)?;
+        let header = request.header.take().unwrap_or_default();
+        let caller = Identity { user: header.username, revision: header.auth_revision };
+        Ok((caller, Command::of(request).ok_or(Refusal::Malformed)?))
+    }
+
+    /// How many txns stand inside each other in it.
+    pub(crate) fn levels(&self) -> usize {
+        match self {
+            Command::Txn(txn) => txn.levels(),
+            _ => 0,
+        }
     }
 
     /// The request that is set; a command has one.
-    fn of(mut request: InternalRaftRequest) -> Option<Command> {
-        if let Some(put) = request.put {
+    fn of(mut request: Deep<InternalRaftRequest>) -> Option<Command> {
+        if let Some(put) = request.put.take() {
             return Some(Command::Put(put));
         }
-        if let Some(txn) = request.txn {
-            return Some(Command::Txn(txn));
+        if let Some(txn) = request.txn.take() {
+            return Some(Command::Txn(txn.into()));
         }
         let version = request.cluster_version_set.take().map(Command::SetVersion);
         let publish = request.cluster_member_attr_set.take().map(Command::PublishMember);
@@ -47,6 +66,11 @@ impl Command {
             .or(delete)
             .or_else(|| request.compaction.take().map(Command::Compaction))
             .or_else(|| request.alarm.take().map(Command::Alarm))
+            .or_else(|| request.lease_grant.take().map(Command::LeaseGrant))
+            .or_else(|| request.lease_revoke.take().map(Command::LeaseRevoke))
+            .or_else(|| request.lease_expire.take().map(Command::LeaseExpire))
+            .or_else(|| request.lease_checkpoint.take().map(Command::LeaseCheckpoint))
+            .or_else(|| AuthCommand::take(&mut request).map(Command::Auth))
             .or_else(|| unsupported(&request).map(Command::Unsupported))
     }
 }
@@ -61,30 +85,5 @@ macro_rules! first_set {
 }
 
 fn unsupported(request: &InternalRaftRequest) -> Option<&'static str> {
-    first_set!(
-        request,
-        range,
-        lease_grant,
-        lease_revoke,
-        lease_checkpoint,
-        auth_enable,
-        auth_disable,
-        auth_status,
-        authenticate,
-        auth_user_add,
-        auth_user_delete,
-        auth_user_get,
-        auth_user_change_password,
-        auth_user_grant_role,
-        auth_user_revoke_role,
-        auth_user_list,
-        auth_role_list,
-        auth_role_add,
-        auth_role_delete,
-        auth_role_get,
-        auth_role_grant_permission,
-        auth_role_revoke_permission,
-        downgrade_info_set,
-        downgrade_version_test,
-    )
+    first_set!(request, range, downgrade_info_set, downgrade_version_test,)
 }

@@ -22,9 +22,45 @@ pub enum Error {
         /// What is wrong with the row.
         reason: String,
     },
+    /// A file of the state could not be written: whoever asked for it has no file.
+    #[error(transparent)]
+    File(#[from] etcd_bolt::Error),
+    /// The store of users and roles cannot be read: the process must stop.
+    #[error(transparent)]
+    Auth(etcd_auth::Error),
     /// The applied position is unreadable: the process must stop.
     #[error(transparent)]
     Raft(#[from] etcd_raft::Error),
+}
+
+impl From<etcd_lease::Error> for Error {
+    fn from(error: etcd_lease::Error) -> Error {
+        match error {
+            etcd_lease::Error::NotFound => Refusal::LeaseNotFound.into(),
+            etcd_lease::Error::Exists => Refusal::LeaseExists.into(),
+            etcd_lease::Error::TtlTooLarge => Refusal::LeaseTtlTooLarge.into(),
+            etcd_lease::Error::Storage(error) => error.into(),
+            error @ (etcd_lease::Error::NotPrimary | etcd_lease::Error::Damaged(_)) => {
+                Error::Damaged { table: "lease", reason: error.to_string() }
+            }
+        }
+    }
+}
+
+impl From<etcd_auth::Error> for Error {
+    fn from(error: etcd_auth::Error) -> Error {
+        match error {
+            etcd_auth::Error::Refused(refusal) => Refusal::from(refusal).into(),
+            etcd_auth::Error::Storage(error) => error.into(),
+            error => Error::Auth(error),
+        }
+    }
+}
+
+impl From<etcd_auth::Refusal> for Error {
+    fn from(refusal: etcd_auth::Refusal) -> Error {
+        Refusal::from(refusal).into()
+    }
 }
 
 impl From<etcd_mvcc::Error> for Error {

@@ -1,12 +1,13 @@
 //! Commands on keys: from the request to the store's changes and the answer.
 
-use etcd_mvcc::{KeyRange, LeaseChange, Previous, PutArgs, WriteTxn};
+use etcd_mvcc::{KeyRange, LeaseChange, Previous, PutArgs};
 use etcd_proto::etcdserverpb::response_op::Response;
 use etcd_proto::etcdserverpb::{
     DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, ResponseHeader, ResponseOp,
     TxnRequest, TxnResponse,
 };
 
+use crate::leased_txn::LeasedTxn;
 use crate::plan::{Plan, Step, check_lease};
 use crate::{Error, range};
 
@@ -27,16 +28,16 @@ impl Answering {
 
 /// Executes a put of its own.
 pub(crate) fn put(
-    txn: &mut WriteTxn<'_>,
+    txn: &mut LeasedTxn<'_>,
     request: &PutRequest,
     answering: Answering,
 ) -> Result<PutResponse, Error> {
-    check_lease(request)?;
+    check_lease(request, &|id| txn.has_lease(id))?;
     put_checked(txn, request, answering)
 }
 
 fn put_checked(
-    txn: &mut WriteTxn<'_>,
+    txn: &mut LeasedTxn<'_>,
     request: &PutRequest,
     answering: Answering,
 ) -> Result<PutResponse, Error> {
@@ -56,7 +57,7 @@ fn put_checked(
 
 /// Executes a delete.
 pub(crate) fn delete_range(
-    txn: &mut WriteTxn<'_>,
+    txn: &mut LeasedTxn<'_>,
     request: &DeleteRangeRequest,
     answering: Answering,
 ) -> Result<DeleteRangeResponse, Error> {
@@ -72,14 +73,14 @@ pub(crate) fn delete_range(
 
 /// Executes a txn: conditions and checks on the state before it, then its steps in order.
 pub(crate) fn txn(
-    txn: &mut WriteTxn<'_>,
+    txn: &mut LeasedTxn<'_>,
     request: &TxnRequest,
     answering: Answering,
 ) -> Result<TxnResponse, Error> {
     let plan = {
         let reader = txn.reader();
         let plan = Plan::of(&reader, request)?;
-        plan.check(&reader)?;
+        plan.check(&reader, &|id| txn.has_lease(id))?;
         plan
     };
     let response = run(txn, &plan, answering)?;
@@ -88,7 +89,7 @@ pub(crate) fn txn(
 
 /// Runs the steps of a plan. The header of the response is there and empty, as nested txns have it.
 fn run(
-    txn: &mut WriteTxn<'_>,
+    txn: &mut LeasedTxn<'_>,
     plan: &Plan<'_>,
     answering: Answering,
 ) -> Result<TxnResponse, Error> {

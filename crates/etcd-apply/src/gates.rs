@@ -10,8 +10,7 @@ use crate::{Cluster, Refusal};
 type Gate = fn(&Cluster, &Command) -> Result<(), Refusal>;
 
 /// The gates, outermost first: the first that refuses is the one that the caller hears of. The
-/// order is etcd's (alarms before permissions); who may do what, and then the quota, go to the
-/// end.
+/// order is etcd's: alarms come before permissions, which the applier looks at right after.
 const GATES: &[Gate] = &[refuse_when_corrupt, refuse_without_space];
 
 /// Asks every gate.
@@ -27,7 +26,10 @@ fn refuse_when_corrupt(cluster: &Cluster, command: &Command) -> Result<(), Refus
             | Command::DeleteRange(_)
             | Command::Txn(_)
             | Command::Compaction(_)
-            | Command::Unsupported("range" | "lease_grant" | "lease_revoke")
+            | Command::LeaseGrant(_)
+            | Command::LeaseRevoke(_)
+            | Command::LeaseExpire(_)
+            | Command::Unsupported("range")
     );
     if builds_on_data && cluster.alarms.has(AlarmType::Corrupt) {
         return Err(Refusal::Corrupt);
@@ -38,7 +40,7 @@ fn refuse_when_corrupt(cluster: &Cluster, command: &Command) -> Result<(), Refus
 /// Without space nothing may grow; what shrinks passes.
 fn refuse_without_space(cluster: &Cluster, command: &Command) -> Result<(), Refusal> {
     let grows = match command {
-        Command::Put(_) | Command::Unsupported("lease_grant") => true,
+        Command::Put(_) | Command::LeaseGrant(_) => true,
         Command::Txn(txn) => cluster.alarms.has(AlarmType::Nospace) && txn_cost(txn) > 0,
         _ => false,
     };
@@ -68,7 +70,7 @@ mod tests {
 
     fn txn_with_put_in_failure() -> Command {
         let put = RequestOp { request: Some(Request::RequestPut(PutRequest::default())) };
-        Command::Txn(TxnRequest { failure: vec![put], ..TxnRequest::default() })
+        Command::Txn(TxnRequest { failure: vec![put], ..TxnRequest::default() }.into())
     }
 
     fn check(alarms: &[AlarmType], command: &Command, expected: Result<(), Refusal>) {
@@ -80,21 +82,24 @@ mod tests {
         let alarms = [AlarmType::Nospace];
         check(&alarms, &Command::Put(PutRequest::default()), Err(Refusal::NoSpace));
         check(&alarms, &txn_with_put_in_failure(), Err(Refusal::NoSpace));
-        check(&alarms, &Command::Unsupported("lease_grant"), Err(Refusal::NoSpace));
-        check(&alarms, &Command::Txn(TxnRequest::default()), Ok(()));
+        check(&alarms, &Command::LeaseGrant(Default::default()), Err(Refusal::NoSpace));
+        check(&alarms, &Command::Txn(TxnRequest::default().into()), Ok(()));
         check(&alarms, &Command::DeleteRange(Default::default()), Ok(()));
         check(&alarms, &Command::Compaction(Default::default()), Ok(()));
-        check(&alarms, &Command::Unsupported("lease_revoke"), Ok(()));
+        check(&alarms, &Command::LeaseRevoke(Default::default()), Ok(()));
+        check(&alarms, &Command::LeaseExpire(Default::default()), Ok(()));
     }
 
     #[test]
     fn with_corrupt_data_nothing_builds_on_it_and_that_is_said_first() {
         let alarms = [AlarmType::Nospace, AlarmType::Corrupt];
         check(&alarms, &Command::Put(PutRequest::default()), Err(Refusal::Corrupt));
-        check(&alarms, &Command::Txn(TxnRequest::default()), Err(Refusal::Corrupt));
+        check(&alarms, &Command::Txn(TxnRequest::default().into()), Err(Refusal::Corrupt));
         check(&alarms, &Command::DeleteRange(Default::default()), Err(Refusal::Corrupt));
         check(&alarms, &Command::Compaction(Default::default()), Err(Refusal::Corrupt));
-        check(&alarms, &Command::Unsupported("lease_revoke"), Err(Refusal::Corrupt));
+        check(&alarms, &Command::LeaseGrant(Default::default()), Err(Refusal::Corrupt));
+        check(&alarms, &Command::LeaseRevoke(Default::default()), Err(Refusal::Corrupt));
+        check(&alarms, &Command::LeaseExpire(Default::default()), Err(Refusal::Corrupt));
         check(&alarms, &Command::Alarm(Default::default()), Ok(()));
         check(&alarms, &Command::SetVersion(Default::default()), Ok(()));
     }

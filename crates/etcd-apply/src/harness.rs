@@ -136,6 +136,13 @@ impl Harness {
         rows
     }
 
+    /// Takes the rows of all leases away, as a snapshot may that is installed.
+    pub(crate) fn lose_leases(&self) {
+        let mut batch = Batch::new();
+        batch.delete_range(Table::Lease, &[]..&[]);
+        self.storage.commit(batch).expect("the storage works");
+    }
+
     pub(crate) fn has(&self, key: &'static str) -> bool {
         let keys = KeyRange::new(key.into(), Bytes::new());
         self.views.mvcc.reader().states(keys).next().is_some()

@@ -4,6 +4,8 @@
 //!   the gates, executes it, and commits what a call changed in one batch.
 //! - [`Views`] is what everybody else may look at: keys, members, alarms, versions and the position
 //!   they are at. It also answers what needs no log entry: ranges and read-only txns.
+//! - [`Buckets`] is all of it at one moment, byte for byte as an etcd keeps it: for hashes and
+//!   snapshots.
 //! - [`Reply`] is what a command's caller gets back: an [`Answer`], or the [`Refusal`] that every
 //!   member came to.
 //!
@@ -13,6 +15,7 @@
 mod refusal;
 mod error;
 mod reply;
+mod auth;
 mod command;
 mod cost;
 mod alarms;
@@ -22,16 +25,31 @@ mod range;
 mod list;
 mod compare;
 mod plan;
+mod leased_txn;
+mod leases;
 mod execute;
+mod permits;
+mod buckets;
 mod views;
+mod access;
 mod applier;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod lease_tests;
+#[cfg(test)]
+mod auth_tests;
+#[cfg(test)]
 mod txn_tests;
+#[cfg(test)]
+mod news_tests;
+#[cfg(test)]
+mod deep_tests;
 
 pub use alarms::Alarms;
 pub use applier::Applier;
+pub use auth::AuthAnswer;
+pub use buckets::Buckets;
 pub use cluster::Cluster;
 pub use cost::{put_cost, txn_cost};
 pub use error::Error;

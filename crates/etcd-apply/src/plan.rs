@@ -19,6 +19,9 @@ pub(crate) struct Plan<'r> {
     pub(crate) steps: Vec<Step<'r>>,
 }
 
+/// Whether there is a lease with this id.
+pub(crate) type HasLease<'l> = &'l dyn Fn(i64) -> bool;
+
 /// One operation of a plan.
 pub(crate) enum Step<'r> {
     Range(&'r RangeRequest),
@@ -38,8 +41,8 @@ impl<'r> Plan<'r> {
 
     /// Whether every step can be done. It must be asked before the first effect: a txn that is
     /// refused has none.
-    pub(crate) fn check(&self, reader: &Reader<'_>) -> Result<(), Error> {
-        Check { reader, deleted_from: None }.plan(self)
+    pub(crate) fn check(&self, reader: &Reader<'_>, has_lease: HasLease<'_>) -> Result<(), Error> {
+        Check { reader, has_lease, deleted_from: None }.plan(self)
     }
 }
 
@@ -58,6 +61,7 @@ impl<'r> Step<'r> {
 /// A walk through a plan in the order of its steps.
 struct Check<'c> {
     reader: &'c Reader<'c>,
+    has_lease: HasLease<'c>,
     /// Every key from this one on is deleted by an earlier step.
     deleted_from: Option<&'c Bytes>,
 }
@@ -77,7 +81,7 @@ impl<'c> Check<'c> {
 
     /// A put's lease is looked for first, then the key whose value or lease it keeps.
     fn put(&self, put: &PutRequest) -> Result<(), Error> {
-        check_lease(put)?;
+        check_lease(put, self.has_lease)?;
         if put.ignore_value || put.ignore_lease {
             let is_deleted = self.deleted_from.is_some_and(|from| put.key >= *from);
             if is_deleted || self.reader.state(&put.key)?.is_none() {
@@ -98,9 +102,9 @@ impl<'c> Check<'c> {
     }
 }
 
-/// No lease can be granted yet, so none is ever found.
-pub(crate) fn check_lease(put: &PutRequest) -> Result<(), Refusal> {
-    if put.lease == 0 { Ok(()) } else { Err(Refusal::LeaseNotFound) }
+/// The lease of a put must be there before it, unless it has none.
+pub(crate) fn check_lease(put: &PutRequest, has_lease: HasLease<'_>) -> Result<(), Refusal> {
+    if put.lease == 0 || has_lease(put.lease) { Ok(()) } else { Err(Refusal::LeaseNotFound) }
 }
 
 /// Unlike a range of its own, one in a txn may not name a negative revision: it counts as

@@ -13,9 +13,18 @@ pub enum Refusal {
     /// is empty.
     #[error("etcdserver: key not found")]
     KeyNotFound,
-    /// A put names a lease that does not exist.
+    /// A put names a lease that does not exist, or one is revoked that does not.
     #[error("lease not found")]
     LeaseNotFound,
+    /// A lease is granted with an id that another one has.
+    #[error("lease already exists")]
+    LeaseExists,
+    /// A lease is granted for too long.
+    #[error("too large lease TTL")]
+    LeaseTtlTooLarge,
+    /// Another leader decides by now.
+    #[error("etcdserver: leader changed")]
+    LeaderChanged,
     /// A NOSPACE alarm stands.
     #[error("etcdserver: no space")]
     NoSpace,
@@ -25,6 +34,9 @@ pub enum Refusal {
     /// A member published itself that the cluster does not know.
     #[error("membership: ID not found")]
     MemberNotFound,
+    /// Users, roles and permissions have it so.
+    #[error(transparent)]
+    Auth(#[from] etcd_auth::Refusal),
     /// The command is of a kind that this version cannot execute; named by its field.
     #[error("etcdserver: unsupported command {0}")]
     Unsupported(&'static str),

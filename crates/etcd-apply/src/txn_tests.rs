@@ -18,7 +18,7 @@ fn success(operations: Vec<RequestOp>) -> TxnRequest {
 
 fn response(reply: Reply) -> TxnResponse {
     match reply {
-        Ok(Answer::Txn(response)) => response,
+        Ok(Answer::Txn(response)) => response.into_inner(),
         other => panic!("{other:?}"),
     }
 }

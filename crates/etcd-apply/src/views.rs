@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use etcd_auth::Auth;
+use etcd_lease::Lessor;
 use etcd_mvcc::{Mvcc, Reader};
 use etcd_proto::etcdserverpb::response_op::Response;
 use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, ResponseOp, TxnRequest, TxnResponse};
 use etcd_raft::Position;
 use etcd_storage::Storage;
+use etcd_watch::Hub;
 use parking_lot::RwLock;
 
 use crate::plan::{Plan, Step};
-use crate::{Cluster, Error, List, Refusal, range};
+use crate::{Buckets, Cluster, Error, List, Refusal, range};
 
 /// How often a read begins anew when a compaction or a snapshot overtakes it. Each needs a whole
 /// one to finish meanwhile.
@@ -24,6 +27,12 @@ const READ_ATTEMPTS: usize = 16;
 pub struct Views {
     /// The keys.
     pub mvcc: Mvcc,
+    /// Where changes of keys are told.
+    pub hub: Hub,
+    /// The leases, and on the member that leads their clocks.
+    pub lessor: Lessor,
+    /// Users, roles and tokens.
+    pub auth: Auth,
     /// Where all of it is stored: for its size and for copies.
     pub storage: Storage,
     shared: Arc<Shared>,
@@ -38,12 +47,15 @@ struct Shared {
 impl Views {
     pub(crate) fn new(
         mvcc: Mvcc,
+        hub: Hub,
+        lessor: Lessor,
+        auth: Auth,
         storage: Storage,
         cluster: Arc<Cluster>,
         applied: Position,
     ) -> Views {
         let shared = Shared { cluster: ArcSwap::new(cluster), applied: RwLock::new(applied) };
-        Views { mvcc, storage, shared: Arc::new(shared) }
+        Views { mvcc, hub, lessor, auth, storage, shared: Arc::new(shared) }
     }
 
     /// Shows what was committed up to `applied`.
@@ -62,6 +74,18 @@ impl Views {
     /// The last applied entry: its term is the one that response headers carry.
     pub fn applied(&self) -> Position {
         *self.shared.applied.read()
+    }
+
+    /// Lets `read` look at everything as it is at this moment, in etcd's own form. Commands are
+    /// applied meanwhile. May block on storage.
+    ///
+    /// # Errors
+    /// Those of `read`, and those of the storage.
+    pub fn buckets<T, E: From<Error>>(
+        &self,
+        read: impl FnOnce(&Buckets<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.storage.at_one_moment(|view| read(&Buckets::of(view)?))
     }
 
     /// Answers a range request from this member's state. May block on storage.
@@ -103,7 +127,7 @@ impl Views {
             left -= 1;
             let reader = self.mvcc.reader();
             let response = Plan::of(&reader, request).and_then(|plan| {
-                plan.check(&reader)?;
+                plan.check(&reader, &|id| self.lessor.contains(id))?;
                 read(&reader, &plan)
             });
             match response {
