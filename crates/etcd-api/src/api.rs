@@ -5,7 +5,7 @@ use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::etcdserverpb::ResponseHeader;
 use etcd_raft::Raft;
 
-use crate::{Limits, Stopping};
+use crate::{Authentication, Leases, Limits, Quota, Stopping};
 
 /// A member as its clients reach it.
 #[derive(Clone)]
@@ -22,6 +22,12 @@ pub struct Api {
     pub limits: Limits,
     /// What this member says of itself.
     pub versions: Versions,
+    /// How clients prove who they are.
+    pub authentication: Authentication,
+    /// Its part in leases.
+    pub leases: Leases,
+    /// What it knows of the room that its storage has left.
+    pub quota: Quota,
     /// Set when the member ends.
     pub stopping: Stopping,
 }

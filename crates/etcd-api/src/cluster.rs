@@ -10,8 +10,9 @@ use etcd_proto::etcdserverpb::{
 };
 use tonic::{Request, Response, Status};
 
-use crate::Api;
+use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::{Api, Error};
 
 /// The revision in the headers of this service's answers: it has none to tell.
 const NO_REVISION: i64 = 0;
@@ -24,6 +25,14 @@ pub(crate) struct ClusterService {
 impl ClusterService {
     pub(crate) fn new(api: Arc<Api>) -> ClusterService {
         ClusterService { api }
+    }
+
+    /// Lets administrators alone through.
+    async fn admit_admin<T>(&self, request: Request<T>) -> Result<T, Error> {
+        let deadline = Deadline::of(request.metadata(), self.api.limits.request_timeout);
+        let (caller, message) = Caller::split(request);
+        self.api.permit_admin(&caller, deadline).await?;
+        Ok(message)
     }
 
     /// Every member that this one knows, by ascending id.
@@ -46,39 +55,45 @@ impl Cluster for ClusterService {
         &self,
         request: Request<MemberListRequest>,
     ) -> Result<Response<MemberListResponse>, Status> {
-        if request.get_ref().linearizable {
-            let limit = self.api.limits.request_timeout;
-            self.api.read_barrier(Deadline::of(request.metadata(), limit)).await?;
+        let deadline = Deadline::of(request.metadata(), self.api.limits.request_timeout);
+        let (caller, request) = Caller::split(request);
+        if request.linearizable {
+            self.api.read_barrier(deadline).await?;
         }
+        self.api.permit_somebody(&caller, deadline).await?;
         let header = Some(self.api.header(NO_REVISION));
         Ok(Response::new(MemberListResponse { header, members: self.members() }))
     }
 
     async fn member_add(
         &self,
-        _: Request<MemberAddRequest>,
+        request: Request<MemberAddRequest>,
     ) -> Result<Response<MemberAddResponse>, Status> {
+        self.admit_admin(request).await?;
         Err(not_built("MemberAdd"))
     }
 
     async fn member_remove(
         &self,
-        _: Request<MemberRemoveRequest>,
+        request: Request<MemberRemoveRequest>,
     ) -> Result<Response<MemberRemoveResponse>, Status> {
+        self.admit_admin(request).await?;
         Err(not_built("MemberRemove"))
     }
 
     async fn member_update(
         &self,
-        _: Request<MemberUpdateRequest>,
+        request: Request<MemberUpdateRequest>,
     ) -> Result<Response<MemberUpdateResponse>, Status> {
+        self.admit_admin(request).await?;
         Err(not_built("MemberUpdate"))
     }
 
     async fn member_promote(
         &self,
-        _: Request<MemberPromoteRequest>,
+        request: Request<MemberPromoteRequest>,
     ) -> Result<Response<MemberPromoteResponse>, Status> {
+        self.admit_admin(request).await?;
         Err(not_built("MemberPromote"))
     }
 }

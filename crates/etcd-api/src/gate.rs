@@ -8,7 +8,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tonic::Status;
 
-use crate::{Api, Error, rewording};
+use crate::require_leader::wants_leader;
+use crate::{Api, Error, etiquette, rewording, time_limit};
 
 /// Calls that a member without a vote serves. A range only if it is serializable, which the service
 /// looks at.
@@ -20,6 +21,12 @@ const LEARNERS_CALLS: &[&str] = &[
 
 /// Lets a call through or refuses it, and puts refusals of the gRPC library into etcd's words.
 pub(crate) async fn gate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    if let Err(refusal) = etiquette::check(&request) {
+        return refusal.into_http();
+    }
+    if let Some(refusal) = time_limit::refusal(request.headers()) {
+        return refusal.into_http();
+    }
     if let Err(error) = admit(&api, request.uri().path(), request.headers()) {
         return Status::from(error).into_http();
     }
@@ -40,9 +47,7 @@ fn admit(api: &Api, path: &str, headers: &HeaderMap) -> Result<(), Error> {
     {
         return Err(Error::InvalidClientApiVersion);
     }
-    if headers.get("hasleader").is_some_and(|value| value == "true")
-        && api.raft.status().leader.is_none()
-    {
+    if wants_leader(headers) && api.raft.leader().is_none() {
         return Err(Error::NoLeader);
     }
     Ok(())

@@ -4,18 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_apply::{Applier, Views};
+use etcd_auth::TokenKind;
 use etcd_membership::{ClusterId, Member, MemberId};
 use etcd_mvcc::CompactorOptions;
+use etcd_proto::etcdserverpb::auth_client::AuthClient;
 use etcd_proto::etcdserverpb::cluster_client::ClusterClient;
 use etcd_proto::etcdserverpb::kv_client::KvClient;
+use etcd_proto::etcdserverpb::lease_client::LeaseClient;
 use etcd_proto::etcdserverpb::maintenance_client::MaintenanceClient;
+use etcd_proto::etcdserverpb::watch_client::WatchClient;
 use etcd_proto::etcdserverpb::{PutRequest, RangeRequest};
-use etcd_raft::{Membership, Options, Raft, RaftMember};
+use etcd_raft::{Membership, Options, Raft, RaftMember, ReadError};
 use etcd_storage::{Batch, Log, LogOptions, Storage, StorageOptions, Table};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::{Api, Limits, Stopping, Versions, routes};
+use crate::{
+    Api, Authentication, AuthenticationOptions, LeaseOptions, Leases, Limits, Quota, Stopping,
+    Versions, routes,
+};
 
 pub(crate) const MEMBER: MemberId = MemberId(0x8e9e_05c5_2164_694d);
 pub(crate) const CLUSTER: ClusterId = ClusterId(0xcdf8_1819_4e3a_8c32);
@@ -36,6 +43,7 @@ pub(crate) struct Harness {
     pub(crate) views: Views,
     pub(crate) stopping: Stopping,
     pub(crate) router: axum::Router,
+    pub(crate) api: Api,
 }
 
 impl Harness {
@@ -55,7 +63,8 @@ impl Harness {
         let raft = Raft::start(options(log, bootstrap), applier).await.expect("raft starts");
         if let Start::Alone = start {
             let deadline = Instant::now() + Duration::from_secs(60);
-            raft.read_barrier(deadline).await.expect("the only member leads");
+            while raft.read_barrier(deadline).await == Err(ReadError::LeaderChanged) {}
+            assert_eq!(raft.leader(), Some(MEMBER), "the only member leads");
         }
         let stopping = Stopping::default();
         let api = Api {
@@ -65,9 +74,16 @@ impl Harness {
             member_id: MEMBER,
             limits,
             versions: Versions { server: "3.7.1", storage: "3.7.0" },
+            authentication: Authentication::new(authentication()),
+            leases: Leases::new(MEMBER, leases()),
+            quota: Quota::default(),
             stopping: stopping.clone(),
         };
-        Harness { _directory: directory, raft, views, stopping, router: routes(api) }
+        if let Start::Alone = start {
+            assert!(api.keeps_time(), "the leader's clocks run");
+        }
+        let router = routes(api.clone());
+        Harness { _directory: directory, raft, views, stopping, router, api }
     }
 
     pub(crate) async fn alone() -> Harness {
@@ -84,6 +100,23 @@ impl Harness {
 
     pub(crate) fn maintenance(&self) -> MaintenanceClient<axum::Router> {
         MaintenanceClient::new(self.router.clone())
+    }
+
+    pub(crate) fn watch(&self) -> WatchClient<axum::Router> {
+        WatchClient::new(self.router.clone()).max_decoding_message_size(usize::MAX)
+    }
+
+    pub(crate) fn auth(&self) -> AuthClient<axum::Router> {
+        AuthClient::new(self.router.clone())
+    }
+
+    pub(crate) fn lease(&self) -> LeaseClient<axum::Router> {
+        LeaseClient::new(self.router.clone())
+    }
+
+    /// Revokes leases when they expire, on a task of its own.
+    pub(crate) fn run_expiry(&self) {
+        tokio::spawn(crate::expire_leases(self.api.clone()));
     }
 
     /// Carries out what compactions have left to do, on a thread of its own.
@@ -110,6 +143,22 @@ fn alone() -> Membership {
     let peer_urls = vec!["http://localhost:2380".to_owned()];
     let member = RaftMember { peer_urls, is_learner: false };
     Membership { members: [(MEMBER, member)].into(), ..Membership::default() }
+}
+
+/// Simple tokens, and hashes that are made quickly.
+fn authentication() -> AuthenticationOptions {
+    AuthenticationOptions { tokens: TokenKind::Simple, bcrypt_cost: 4, by_certificate: false }
+}
+
+/// With etcd's own default times.
+fn leases() -> LeaseOptions {
+    LeaseOptions {
+        connect: Arc::new(|_| Err("there is nobody else".to_owned())),
+        heartbeat_interval: Duration::from_millis(100),
+        election_timeout: Duration::from_secs(1),
+        checkpoint: false,
+        fast_keep_alive: true,
+    }
 }
 
 fn options(log: Log, bootstrap: Option<Membership>) -> Options {

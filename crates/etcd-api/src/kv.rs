@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use etcd_apply::Answer;
+use etcd_apply::{Answer, Views, put_cost, txn_cost};
+use etcd_auth::Identity;
+use etcd_nesting::Deep;
 use etcd_proto::etcdserverpb::kv_server::Kv;
 use etcd_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse,
@@ -12,6 +14,7 @@ use etcd_proto::etcdserverpb::{
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
+use crate::caller::Caller;
 use crate::check::{check_delete_range, check_put, check_range, check_txn};
 use crate::deadline::Deadline;
 use crate::overlap::check_overlaps;
@@ -20,6 +23,7 @@ use crate::reading::{is_read_only, is_serializable};
 use crate::{Api, Error};
 
 /// Answers for keys.
+#[derive(Clone)]
 pub(crate) struct KvService {
     api: Arc<Api>,
 }
@@ -31,6 +35,40 @@ impl KvService {
 
     fn deadline<T>(&self, request: &Request<T>) -> Deadline {
         Deadline::of(request.metadata(), self.api.limits.request_timeout)
+    }
+
+    /// A txn, however deep.
+    pub(crate) async fn execute_txn(
+        &self,
+        request: Request<Deep<TxnRequest>>,
+    ) -> Result<Response<Deep<TxnResponse>>, Status> {
+        let deadline = self.deadline(&request);
+        let (caller, request) = Caller::split(request);
+        // That there is no room is told before anything else.
+        self.api.reserve(request.visit(txn_cost), deadline).await?;
+        request.visit(|request| {
+            check_txn(request, self.api.limits.max_txn_ops)?;
+            check_overlaps(request)
+        })?;
+        let mut response = if is_read_only(&request) {
+            if !is_serializable(&request) {
+                self.api.read_barrier(deadline).await?;
+            }
+            let check = |views: &Views, who: &Identity| views.check_txn(who, &request);
+            let identity = self.api.permit(&caller, deadline, check).await?;
+            let response = self.api.read_txn(request.into_inner()).await?;
+            self.api.check_unchanged(&identity)?;
+            response.into()
+        } else {
+            let txn = Some(request.into_inner());
+            let mut command = Deep::new(InternalRaftRequest { txn, ..Default::default() });
+            match self.api.propose_for(&caller, &mut command, deadline).await? {
+                Answer::Txn(response) => response,
+                _ => return Err(unexpected()),
+            }
+        };
+        response.header = self.api.complete(response.header);
+        Ok(Response::new(response))
     }
 
     /// Waits until compactions up to `revision` are carried out.
@@ -54,7 +92,7 @@ impl Kv for KvService {
         request: Request<RangeRequest>,
     ) -> Result<Response<RangeResponse>, Status> {
         let deadline = self.deadline(&request);
-        let request = request.into_inner();
+        let (caller, request) = Caller::split(request);
         if !request.serializable && self.api.is_learner() {
             return Err(Error::NotSupportedForLearner.into());
         }
@@ -62,7 +100,10 @@ impl Kv for KvService {
         if !request.serializable {
             self.api.read_barrier(deadline).await?;
         }
+        let (key, end) = (&request.key, &request.range_end);
+        let identity = self.api.permit_read(&caller, deadline, key, end).await?;
         let mut response = self.api.read_range(request).await?;
+        self.api.check_unchanged(&identity)?;
         response.header = self.api.complete(response.header);
         Ok(Response::new(response))
     }
@@ -72,23 +113,25 @@ impl Kv for KvService {
         request: Request<RangeRequest>,
     ) -> Result<Response<Messages>, Status> {
         let deadline = self.deadline(&request);
-        let request = request.into_inner();
+        let (caller, request) = Caller::split(request);
         check_range(&request)?;
         range_stream::check(&request)?;
         if !request.serializable {
             self.api.read_barrier(deadline).await?;
         }
-        Ok(Response::new(range_stream::start(self.api.clone(), request)))
+        let (key, end) = (&request.key, &request.range_end);
+        let identity = self.api.permit_read(&caller, deadline, key, end).await?;
+        Ok(Response::new(range_stream::start(self.api.clone(), request, identity)))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
         let deadline = self.deadline(&request);
-        let request = request.into_inner();
+        let (caller, request) = Caller::split(request);
+        self.api.reserve(put_cost(&request), deadline).await?;
         check_put(&request)?;
-        let command = InternalRaftRequest { put: Some(request), ..Default::default() };
-        let Answer::Put(mut response) = self.api.propose(&command, deadline).await? else {
-            return Err(unexpected());
-        };
+        let mut command = InternalRaftRequest { put: Some(request), ..Default::default() };
+        let answer = self.api.propose_for(&caller, &mut command, deadline).await?;
+        let Answer::Put(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         Ok(Response::new(response))
     }
@@ -98,35 +141,18 @@ impl Kv for KvService {
         request: Request<DeleteRangeRequest>,
     ) -> Result<Response<DeleteRangeResponse>, Status> {
         let deadline = self.deadline(&request);
-        let request = request.into_inner();
+        let (caller, request) = Caller::split(request);
         check_delete_range(&request)?;
-        let command = InternalRaftRequest { delete_range: Some(request), ..Default::default() };
-        let Answer::DeleteRange(mut response) = self.api.propose(&command, deadline).await? else {
-            return Err(unexpected());
-        };
+        let mut command = InternalRaftRequest { delete_range: Some(request), ..Default::default() };
+        let answer = self.api.propose_for(&caller, &mut command, deadline).await?;
+        let Answer::DeleteRange(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         Ok(Response::new(response))
     }
 
     async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
-        let deadline = self.deadline(&request);
-        let request = request.into_inner();
-        check_txn(&request, self.api.limits.max_txn_ops)?;
-        check_overlaps(&request)?;
-        let mut response = if is_read_only(&request) {
-            if !is_serializable(&request) {
-                self.api.read_barrier(deadline).await?;
-            }
-            self.api.read_txn(request).await?
-        } else {
-            let command = InternalRaftRequest { txn: Some(request), ..Default::default() };
-            match self.api.propose(&command, deadline).await? {
-                Answer::Txn(response) => response,
-                _ => return Err(unexpected()),
-            }
-        };
-        response.header = self.api.complete(response.header);
-        Ok(Response::new(response))
+        let response = self.execute_txn(request.map(Deep::new)).await?;
+        Ok(response.map(Deep::into_inner))
     }
 
     async fn compact(
@@ -134,10 +160,11 @@ impl Kv for KvService {
         request: Request<CompactionRequest>,
     ) -> Result<Response<CompactionResponse>, Status> {
         let deadline = self.deadline(&request);
-        let CompactionRequest { revision, physical } = request.into_inner();
+        let (caller, CompactionRequest { revision, physical }) = Caller::split(request);
+        self.api.permit_admin(&caller, deadline).await?;
         let compaction = Some(CompactionRequest { revision, physical });
-        let command = InternalRaftRequest { compaction, ..Default::default() };
-        let answer = self.api.propose(&command, deadline).await;
+        let mut command = InternalRaftRequest { compaction, ..Default::default() };
+        let answer = self.api.propose_for(&caller, &mut command, deadline).await;
         match answer {
             Ok(_) if physical => self.compacted(revision).await?,
             // Whoever asks for what is compacted already waits for those before him all the same.

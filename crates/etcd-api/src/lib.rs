@@ -15,28 +15,70 @@ mod refused;
 mod limits;
 mod check;
 mod overlap;
+mod shape;
 mod deadline;
+mod quota;
 mod stopping;
+mod leases;
+mod authentication;
 mod api;
+mod require_leader;
+mod caller;
+mod identify;
 mod proposing;
 mod reading;
+mod time_limit;
+mod etiquette;
 mod gate;
 mod rewording;
 mod range_stream;
+mod txn_codec;
 mod kv;
 mod cluster;
 mod status;
+mod snapshot;
 mod maintenance;
+mod txn_route;
+mod watch_response;
+mod watch_stream;
+mod watch;
+mod lease_leader;
+mod lease_expiry;
+mod lease_peer;
+mod lease_stream;
+mod lease;
+mod recipe;
+mod lock;
+mod observation;
+mod election;
+mod login;
+mod auth;
 mod routes;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod auth_tests;
+#[cfg(test)]
+mod lease_tests;
+#[cfg(test)]
+mod recipe_tests;
+#[cfg(test)]
 mod service_tests;
+#[cfg(test)]
+mod watch_tests;
+#[cfg(test)]
+mod maintenance_tests;
 
 pub use api::{Api, Versions};
+pub use authentication::{Authentication, AuthenticationOptions, reap_tokens};
 pub use error::Error;
+pub use lease_expiry::expire_leases;
+pub use lease_peer::add_peer_routes;
+pub use leases::{LeaseOptions, Leases};
 pub use limits::Limits;
+pub use quota::Quota;
 pub use routes::routes;
+pub use shape::check_shape;
 pub use stopping::Stopping;
 
 /// The README's example, kept true.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The most bytes of a message that is sent, as etcd allows.
+pub(crate) const MAX_SENT_BYTES: usize = i32::MAX as usize;
+
 /// The bounds that a member's configuration sets on requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -14,6 +17,9 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// The most bytes of the storage (`--quota-backend-bytes`); 0 is etcd's 2 GiB, less is none.
     pub quota_backend_bytes: i64,
+    /// How often a watcher that asked for it says how far it is
+    /// (`--watch-progress-notify-interval`); a stream adds up to a tenth.
+    pub watch_progress_interval: Duration,
 }
 
 impl Default for Limits {
@@ -23,6 +29,7 @@ impl Default for Limits {
             max_request_bytes: 1_572_864,
             request_timeout: Duration::from_secs(7),
             quota_backend_bytes: 0,
+            watch_progress_interval: Duration::from_secs(600),
         }
     }
 }

@@ -1,23 +1,29 @@
 //! The service Maintenance: a member's own affairs.
 
-use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use etcd_apply::Answer;
+use etcd_membership::MemberId;
+use etcd_proto::etcdserverpb::alarm_request::AlarmAction;
 use etcd_proto::etcdserverpb::maintenance_server::Maintenance;
 use etcd_proto::etcdserverpb::{
     AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeRequest,
     DowngradeResponse, HashKvRequest, HashKvResponse, HashRequest, HashResponse,
-    InternalRaftRequest, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest, SnapshotResponse,
-    StatusRequest, StatusResponse,
+    InternalRaftRequest, MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest, StatusRequest,
+    StatusResponse,
 };
-use tokio_stream::Stream;
+use etcd_raft::TransferError;
 use tonic::{Request, Response, Status};
 
+use crate::caller::Caller;
 use crate::deadline::Deadline;
 use crate::kv::unexpected;
 use crate::status::status;
-use crate::{Api, Error};
+use crate::{Api, Error, snapshot};
+
+/// Longer than any call: a hand-over takes as long as its client waits for it.
+const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Answers for the member itself.
 pub(crate) struct MaintenanceService {
@@ -28,27 +34,43 @@ impl MaintenanceService {
     pub(crate) fn new(api: Arc<Api>) -> MaintenanceService {
         MaintenanceService { api }
     }
+
+    /// Lets administrators alone through.
+    async fn admit_admin<T>(&self, request: Request<T>) -> Result<T, Error> {
+        let deadline = Deadline::of(request.metadata(), self.api.limits.request_timeout);
+        let (caller, message) = Caller::split(request);
+        self.api.permit_admin(&caller, deadline).await?;
+        Ok(message)
+    }
 }
 
 #[tonic::async_trait]
 impl Maintenance for MaintenanceService {
-    type SnapshotStream = Pin<Box<dyn Stream<Item = Result<SnapshotResponse, Status>> + Send>>;
+    type SnapshotStream = snapshot::Messages;
 
     async fn alarm(
         &self,
         request: Request<AlarmRequest>,
     ) -> Result<Response<AlarmResponse>, Status> {
         let deadline = Deadline::of(request.metadata(), self.api.limits.request_timeout);
-        let alarm = Some(request.into_inner());
-        let command = InternalRaftRequest { alarm, ..Default::default() };
-        let Answer::Alarm(mut response) = self.api.propose(&command, deadline).await? else {
-            return Err(unexpected());
-        };
+        let (caller, request) = Caller::split(request);
+        match request.action == AlarmAction::Get as i32 {
+            true => self.api.permit_somebody(&caller, deadline).await.map(drop)?,
+            false => self.api.permit_admin(&caller, deadline).await?,
+        }
+        let mut command = InternalRaftRequest { alarm: Some(request), ..Default::default() };
+        let answer = self.api.propose_for(&caller, &mut command, deadline).await?;
+        let Answer::Alarm(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         Ok(Response::new(response))
     }
 
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+    async fn status(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        let deadline = Deadline::of(request.metadata(), self.api.limits.request_timeout);
+        self.api.permit_somebody(&Caller::split(request).0, deadline).await?;
         Ok(Response::new(status(&self.api)))
     }
 
@@ -56,7 +78,7 @@ impl Maintenance for MaintenanceService {
         &self,
         request: Request<HashKvRequest>,
     ) -> Result<Response<HashKvResponse>, Status> {
-        let revision = request.into_inner().revision;
+        let HashKvRequest { revision } = self.admit_admin(request).await?;
         let mvcc = self.api.views.mvcc.clone();
         // It reads every record of the store.
         let hash = tokio::task::spawn_blocking(move || mvcc.hash_kv(revision)).await;
@@ -71,33 +93,56 @@ impl Maintenance for MaintenanceService {
 
     async fn defragment(
         &self,
-        _: Request<DefragmentRequest>,
+        request: Request<DefragmentRequest>,
     ) -> Result<Response<DefragmentResponse>, Status> {
-        Err(not_built("Defragment"))
+        self.admit_admin(request).await?;
+        let storage = self.api.views.storage.clone();
+        // A client that gives up does not end it.
+        let compacted = tokio::task::spawn_blocking(move || storage.compact()).await;
+        compacted.map_err(|_| Error::Stopped)?.map_err(Error::other)?;
+        Ok(Response::new(DefragmentResponse { header: None }))
     }
 
-    async fn hash(&self, _: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
-        Err(not_built("Hash"))
+    async fn hash(&self, request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+        self.admit_admin(request).await?;
+        let views = self.api.views.clone();
+        let hash = move || views.buckets(|buckets| buckets.hash());
+        // It reads the whole state.
+        let hash = tokio::task::spawn_blocking(hash).await;
+        let hash = hash.map_err(|_| Error::Stopped)?.map_err(Error::from)?;
+        let header = Some(self.api.header(self.api.views.mvcc.revision()));
+        Ok(Response::new(HashResponse { header, hash }))
     }
 
     async fn snapshot(
         &self,
-        _: Request<SnapshotRequest>,
+        request: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
-        Err(not_built("Snapshot"))
+        self.admit_admin(request).await?;
+        Ok(Response::new(snapshot::start(Arc::clone(&self.api))))
     }
 
     async fn move_leader(
         &self,
-        _: Request<MoveLeaderRequest>,
+        request: Request<MoveLeaderRequest>,
     ) -> Result<Response<MoveLeaderResponse>, Status> {
-        Err(not_built("MoveLeader"))
+        let deadline = Deadline::of(request.metadata(), NO_LIMIT);
+        let target = MemberId(self.admit_admin(request).await?.target_id);
+        let moved = self.api.raft.transfer_leader(target, deadline.at).await;
+        moved.map_err(|error| match error {
+            TransferError::NotLeader => Error::NotLeader,
+            TransferError::BadTarget => Error::BadLeaderTransferee,
+            TransferError::TimedOut => Error::LeaderTransferTimeout,
+            TransferError::Stopped => Error::Stopped,
+        })?;
+        Ok(Response::new(MoveLeaderResponse { header: None }))
     }
 
     async fn downgrade(
         &self,
-        _: Request<DowngradeRequest>,
+        request: Request<DowngradeRequest>,
     ) -> Result<Response<DowngradeResponse>, Status> {
+        self.admit_admin(request).await?;
         Err(not_built("Downgrade"))
     }
 }

@@ -1,65 +1,174 @@
 //! Commands: from a request into raft, and the wait for the answer.
 
+use std::time::Duration;
+
 use etcd_apply::Answer;
 use etcd_membership::MemberId;
-use etcd_proto::etcdserverpb::InternalRaftRequest;
+use etcd_nesting::encode;
+use etcd_proto::etcdserverpb::{InternalRaftRequest, RequestHeader};
 use etcd_raft::ProposeError;
 use prost::Message as _;
-use prost::encoding::encoded_len_varint;
+use prost::encoding::{encoded_len_varint, key_len};
+use tokio::time::Instant;
 
-use crate::deadline::Deadline;
+use crate::caller::Caller;
+use crate::deadline::{Deadline, SetBy};
 use crate::{Api, Error};
 
 /// The most entries that may be committed and not applied before commands are turned away.
 const MAX_BACKLOG: u64 = 5000;
 
 impl Api {
-    /// Brings a command into the log and waits until this member has applied it.
+    /// Brings a command into the log in the name of its caller, and waits until this member has
+    /// applied it.
+    pub(crate) async fn propose_for(
+        &self,
+        caller: &Caller,
+        command: &mut InternalRaftRequest,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        self.check_backlog()?;
+        let identity = self.identify(caller, deadline).await?;
+        if !identity.is_nobody() {
+            let (username, auth_revision) = (identity.user, identity.revision);
+            command.header = Some(RequestHeader { username, auth_revision, id: 0 });
+        }
+        self.propose_ready(command, deadline).await
+    }
+
+    /// The same for what the member itself must do, in nobody's name.
     pub(crate) async fn propose(
         &self,
         command: &InternalRaftRequest,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        let status = self.raft.status();
-        if status.committed > status.applied.index + MAX_BACKLOG {
-            return Err(Error::TooManyRequests);
-        }
-        let bytes = command.encode_to_vec();
-        if bytes.len() + header_bytes(self.member_id) > self.limits.max_request_bytes {
+        self.check_backlog()?;
+        self.propose_ready(command, deadline).await
+    }
+
+    fn check_backlog(&self) -> Result<(), Error> {
+        if self.raft.backlog() > MAX_BACKLOG { Err(Error::TooManyRequests) } else { Ok(()) }
+    }
+
+    async fn propose_ready(
+        &self,
+        command: &InternalRaftRequest,
+        deadline: Deadline,
+    ) -> Result<Answer, Error> {
+        let bytes = encode(command);
+        if bytes.len() + id_bytes(command, self.member_id) > self.limits.max_request_bytes {
             return Err(Error::RequestTooLarge);
         }
-        match self.raft.propose(bytes.into(), deadline.at).await {
+        let begun = Instant::now();
+        match self.raft.propose(bytes, deadline.at).await {
             Ok(reply) => Ok(reply?),
-            // Nobody took it: etcd passes the raw error on, be it the client's limit or its own.
-            Err(ProposeError::NotAccepted) => Err(Error::DeadlineExceeded),
-            Err(ProposeError::Unknown) => Err(Error::Timeout),
+            Err(late @ (ProposeError::NotAccepted | ProposeError::Unknown)) => {
+                // Without a leader nothing took it, and etcd passes the raw error on. What only
+                // waited for its turn, etcd had taken.
+                let is_taken = late == ProposeError::Unknown || self.raft.had_leader_since(begun);
+                match deadline.set_by {
+                    SetBy::Member if is_taken => Err(self.lateness(begun)),
+                    // At the client's own limit etcd's gRPC library ends the stream before any
+                    // status is sent, and clients make this of it.
+                    SetBy::Client | SetBy::Member => Err(Error::DeadlineExceeded),
+                }
+            }
+            Err(ProposeError::Dropped) => Err(Error::ProposalDropped),
             Err(ProposeError::Stopped) => Err(Error::Stopped),
+        }
+    }
+
+    /// What etcd blames for a command that it took at `begun` and that was not applied in time.
+    fn lateness(&self, begun: Instant) -> Error {
+        let suspect = Suspect {
+            elected: self.raft.elected(),
+            has_leader: self.raft.leader().is_some(),
+            is_connected: self.raft.is_connected_since(begun),
+        };
+        suspect.blame(begun, self.raft.election_timeout())
+    }
+}
+
+/// What there is to blame for a command that is late.
+struct Suspect {
+    /// When this member last became the leader.
+    elected: Option<Instant>,
+    has_leader: bool,
+    /// Whether the connections to the leader, or the leader's to a quorum, held all the time.
+    is_connected: bool,
+}
+
+impl Suspect {
+    fn blame(&self, begun: Instant, election_timeout: Duration) -> Error {
+        let after_failure =
+            |elected: Instant| begun < elected && elected < begun + election_timeout * 2;
+        if self.elected.is_some_and(after_failure) {
+            Error::TimeoutDueToLeaderFail
+        } else if self.has_leader && !self.is_connected {
+            Error::TimeoutDueToConnectionLost
+        } else {
+            Error::Timeout
         }
     }
 }
 
 /// The bytes by which etcd's command is larger than this one, which must count against the limit
-/// that is etcd's: its header with the request's id, whose upper 16 bits are the member's lower
-/// ones.
-fn header_bytes(member: MemberId) -> usize {
-    const TAGS_AND_LENGTH: usize = 4;
-    let id = (member.0 << 48) | (1 << 47);
-    TAGS_AND_LENGTH + encoded_len_varint(id)
+/// that is etcd's: its header has the request's id, whose upper 16 bits are the member's lower ones.
+fn id_bytes(command: &InternalRaftRequest, member: MemberId) -> usize {
+    const HEADER: u32 = 100;
+    let in_command = |bytes: usize| key_len(HEADER) + encoded_len_varint(bytes as u64) + bytes;
+    let id = RequestHeader { id: (member.0 << 48) | (1 << 47), ..RequestHeader::default() };
+    match &command.header {
+        None => in_command(id.encoded_len()),
+        Some(header) => {
+            let ours = header.encoded_len();
+            in_command(ours + id.encoded_len()) - in_command(ours)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use etcd_proto::etcdserverpb::RequestHeader;
 
     #[test]
     fn the_header_of_etcds_command_is_counted_in() {
         for member in [0, 1, 0x7f, 0xff, 0x100, 0x7fff, 0x8000, u64::MAX] {
             // Whatever the time in the middle of the id.
             let id = (member << 48) | 0x9234_5678_9a01;
-            let header = Some(RequestHeader { id, ..RequestHeader::default() });
-            let command = InternalRaftRequest { header, ..InternalRaftRequest::default() };
-            assert_eq!(header_bytes(MemberId(member)), command.encoded_len(), "{member:x}");
+            for user in [None, Some(0), Some(3), Some(110), Some(125), Some(16_370)] {
+                let header = user.map(|letters| RequestHeader {
+                    username: "u".repeat(letters),
+                    auth_revision: 300,
+                    id: 0,
+                });
+                let with_id = RequestHeader { id, ..header.clone().unwrap_or_default() };
+                let ours = InternalRaftRequest { header, ..InternalRaftRequest::default() };
+                let header = Some(with_id);
+                let etcds = InternalRaftRequest { header, ..InternalRaftRequest::default() };
+                let more = etcds.encoded_len() - ours.encoded_len();
+                assert_eq!(id_bytes(&ours, MemberId(member)), more, "{member:x} {user:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_late_command_is_blamed_as_etcd_does() {
+        let election_timeout = Duration::from_secs(1);
+        let begun = Instant::now();
+        let blame = |elected_after: Option<u64>, has_leader, is_connected| {
+            let elected = elected_after.map(|ms| begun + Duration::from_millis(ms));
+            Suspect { elected, has_leader, is_connected }.blame(begun, election_timeout)
+        };
+        assert_eq!(blame(None, true, true), Error::Timeout);
+        assert_eq!(blame(None, true, false), Error::TimeoutDueToConnectionLost);
+        assert_eq!(blame(None, false, false), Error::Timeout, "nobody to be connected to");
+        // This member became the leader soon after the command came, and not before.
+        assert_eq!(blame(Some(0), true, true), Error::Timeout);
+        for connected in [true, false] {
+            assert_eq!(blame(Some(1), true, connected), Error::TimeoutDueToLeaderFail);
+            assert_eq!(blame(Some(1999), true, connected), Error::TimeoutDueToLeaderFail);
+        }
+        assert_eq!(blame(Some(2000), true, true), Error::Timeout);
     }
 }

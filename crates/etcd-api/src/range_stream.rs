@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use etcd_apply::List;
+use etcd_auth::Identity;
 use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
-use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, RangeStreamResponse};
+use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, RangeStreamResponse, ResponseHeader};
+use etcd_proto::mvccpb::KeyValue;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -40,12 +42,18 @@ pub(crate) fn check(request: &RangeRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads the range on a thread that may wait for storage, as fast as the client takes it.
-pub(crate) fn start(api: Arc<Api>, request: RangeRequest) -> Messages {
+/// Reads the range on a thread that may wait for storage, as fast as the client takes it. That the
+/// caller may still read it is asked once more at the end.
+pub(crate) fn start(api: Arc<Api>, request: RangeRequest, caller: Identity) -> Messages {
     let (sender, messages) = mpsc::channel(MESSAGES_AHEAD);
     tokio::task::spawn_blocking(move || {
         // A receiver that is gone is a client that is gone: nobody is left to tell.
-        if let Err(error) = send(&api, &request, &sender) {
+        let is_sorted = request.sort_target != SortTarget::Key as i32 && !request.count_only;
+        let result = match is_sorted {
+            true => send_sorted(&api, request, &sender),
+            false => send(&api, &request, &caller, &sender),
+        };
+        if let Err(error) = result {
             let _ = sender.blocking_send(Err(error.into()));
         }
     });
@@ -55,6 +63,7 @@ pub(crate) fn start(api: Arc<Api>, request: RangeRequest) -> Messages {
 fn send(
     api: &Api,
     request: &RangeRequest,
+    caller: &Identity,
     sender: &mpsc::Sender<Result<RangeStreamResponse, Status>>,
 ) -> Result<(), Error> {
     let mut list = api.views.list(request)?;
@@ -65,15 +74,72 @@ fn send(
         let kvs = if left == 0 { Vec::new() } else { list.next(most.min(left))? };
         // The list ends where it ends, whatever was counted.
         left = if kvs.is_empty() { 0 } else { left - kvs.len() };
-        let mut response = RangeResponse { kvs, ..RangeResponse::default() };
+        let mut response = part(kvs, list.revision());
         most = next_size(most, response.encoded_len(), api.limits.max_request_bytes);
         if left == 0 {
             response.header = Some(api.header(list.revision()));
             response.more = list.more();
             response.count = list.count();
+        } else {
+            response = RangeResponse { kvs: response.kvs, ..RangeResponse::default() };
         }
         let message = RangeStreamResponse { range_response: Some(response) };
-        if sender.blocking_send(Ok(message)).is_err() || left == 0 {
+        if sender.blocking_send(Ok(message)).is_err() {
+            return Ok(());
+        }
+        if left == 0 {
+            return api.check_unchanged(caller);
+        }
+    }
+}
+
+/// What etcd has read of a range when it looks how long that is.
+fn part(kvs: Vec<KeyValue>, revision: i64) -> RangeResponse {
+    let header = ResponseHeader { revision, ..ResponseHeader::default() };
+    let count = kvs.len() as i64 + 1;
+    RangeResponse { header: Some(header), kvs, more: true, count }
+}
+
+/// Answers a range that names a target without an order. etcd sorts each message by it, and lets the
+/// next one begin behind the key that came last: when there is more than one message, keys are
+/// missing, or come twice.
+fn send_sorted(
+    api: &Api,
+    mut request: RangeRequest,
+    sender: &mpsc::Sender<Result<RangeStreamResponse, Status>>,
+) -> Result<(), Error> {
+    let limit = if request.limit == 0 { i64::MAX } else { request.limit };
+    request.limit = limit.min(FIRST_KEYS as i64);
+    let mut revision = 0;
+    let mut sent = 0;
+    loop {
+        let RangeResponse { header, kvs, more, .. } = api.views.range(&request)?;
+        let now = header.map_or(0, |header| header.revision);
+        if revision == 0 {
+            revision = now;
+            if request.revision == 0 {
+                request.revision = revision;
+            }
+        }
+        sent += kvs.len() as i64;
+        if let Some(last) = kvs.last().filter(|_| more) {
+            request.key = [&last.key[..], &[0]].concat().into();
+        }
+        let mut response = part(kvs, now);
+        let is_last = !more || sent == limit;
+        if is_last {
+            let rest = RangeRequest { count_only: true, ..request.clone() };
+            let left = if more { api.views.range(&rest)?.count } else { 0 };
+            let header = Some(api.header(revision));
+            response = RangeResponse { header, more, count: sent + left, ..response };
+        } else {
+            let most = usize::try_from(request.limit).unwrap_or(usize::MAX);
+            let most = next_size(most, response.encoded_len(), api.limits.max_request_bytes);
+            request.limit = i64::try_from(most).unwrap_or(i64::MAX).min(limit - sent);
+            response = RangeResponse { kvs: response.kvs, ..RangeResponse::default() };
+        }
+        let message = RangeStreamResponse { range_response: Some(response) };
+        if sender.blocking_send(Ok(message)).is_err() || is_last {
             return Ok(());
         }
     }

@@ -21,6 +21,7 @@ impl Api {
         self.raft.read_barrier(deadline.at).await.map_err(|error| match (error, deadline.set_by) {
             (ReadError::TimedOut, SetBy::Client) => Error::DeadlineExceeded,
             (ReadError::TimedOut, SetBy::Member) => Error::Timeout,
+            (ReadError::LeaderChanged, _) => Error::LeaderChanged,
             (ReadError::Stopped, _) => Error::Stopped,
         })
     }

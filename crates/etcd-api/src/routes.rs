@@ -3,19 +3,28 @@
 use std::sync::Arc;
 
 use axum::middleware::from_fn_with_state;
+use etcd_proto::etcdserverpb::auth_server::AuthServer;
 use etcd_proto::etcdserverpb::cluster_server::ClusterServer;
 use etcd_proto::etcdserverpb::kv_server::KvServer;
+use etcd_proto::etcdserverpb::lease_server::LeaseServer;
 use etcd_proto::etcdserverpb::maintenance_server::MaintenanceServer;
+use etcd_proto::etcdserverpb::watch_server::WatchServer;
+use etcd_proto::v3electionpb::election_server::ElectionServer;
+use etcd_proto::v3lockpb::lock_server::LockServer;
 use tonic::service::Routes;
 
 use crate::Api;
+use crate::auth::AuthService;
 use crate::cluster::ClusterService;
+use crate::election::ElectionService;
 use crate::gate::gate;
 use crate::kv::KvService;
+use crate::lease::LeaseService;
+use crate::limits::MAX_SENT_BYTES;
+use crate::lock::LockService;
 use crate::maintenance::MaintenanceService;
-
-/// The most bytes of a message that is sent, as etcd allows.
-const MAX_SENT_BYTES: usize = i32::MAX as usize;
+use crate::txn_route::txn_route;
+use crate::watch::WatchService;
 
 /// The gRPC services of a member, each behind the same gate. A call of anything else is answered
 /// with `Unimplemented`.
@@ -31,12 +40,33 @@ pub fn routes(api: Api) -> axum::Router {
     let maintenance = MaintenanceServer::new(MaintenanceService::new(api.clone()))
         .max_decoding_message_size(received)
         .max_encoding_message_size(MAX_SENT_BYTES);
+    let watch = WatchServer::new(WatchService::new(api.clone()))
+        .max_decoding_message_size(received)
+        .max_encoding_message_size(MAX_SENT_BYTES);
+    let lease = LeaseServer::new(LeaseService::new(api.clone()))
+        .max_decoding_message_size(received)
+        .max_encoding_message_size(MAX_SENT_BYTES);
+    let auth = AuthServer::new(AuthService::new(api.clone()))
+        .max_decoding_message_size(received)
+        .max_encoding_message_size(MAX_SENT_BYTES);
+    let lock = LockServer::new(LockService::new(api.clone()))
+        .max_decoding_message_size(received)
+        .max_encoding_message_size(MAX_SENT_BYTES);
+    let election = ElectionServer::new(ElectionService::new(api.clone()))
+        .max_decoding_message_size(received)
+        .max_encoding_message_size(MAX_SENT_BYTES);
     // The service named "" is serving from the start: clients are let in only when it is.
     let (_, health) = tonic_health::server::health_reporter();
     Routes::new(kv)
         .add_service(cluster)
         .add_service(maintenance)
+        .add_service(watch)
+        .add_service(lease)
+        .add_service(lock)
+        .add_service(election)
+        .add_service(auth)
         .add_service(health)
         .into_axum_router()
+        .merge(txn_route(api.clone()))
         .layer(from_fn_with_state(api, gate))
 }

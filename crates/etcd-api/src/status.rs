@@ -9,20 +9,20 @@ pub(crate) fn status(api: &Api) -> StatusResponse {
     let raft = api.raft.status();
     let applied = api.views.applied();
     let cluster = api.views.cluster();
-    let db_size = i64::try_from(api.views.storage.size_on_disk()).unwrap_or(i64::MAX);
+    let sizes = api.views.storage.sizes();
+    let bytes = |size| i64::try_from(size).unwrap_or(i64::MAX);
     let no_leader = raft.leader.is_none().then(|| Error::NoLeader.to_string());
     let errors = no_leader.into_iter().chain(cluster.alarms.iter().map(|alarm| text(&alarm)));
     StatusResponse {
         header: Some(api.header(api.views.mvcc.revision())),
         version: api.versions.server.to_owned(),
-        db_size,
+        db_size: bytes(sizes.total),
         leader: raft.leader.map_or(0, |leader| leader.0),
         raft_index: raft.committed.max(applied.index),
         raft_term: applied.term,
         raft_applied_index: applied.index,
         errors: errors.collect(),
-        // What is deleted is merged away in the background: there are no free pages to subtract.
-        db_size_in_use: db_size,
+        db_size_in_use: bytes(sizes.in_use),
         is_learner: api.is_learner(),
         storage_version: match cluster.version {
             Some(_) => api.versions.storage.to_owned(),

@@ -1,0 +1,91 @@
+//! One call of LeaseKeepAlive: renewals in the order in which they are asked for.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use etcd_apply::Views;
+use etcd_auth::Identity;
+use etcd_proto::etcdserverpb::{LeaseKeepAliveRequest, LeaseKeepAliveResponse};
+use futures_util::stream;
+use tokio_stream::Stream;
+use tonic::{Status, Streaming};
+
+use crate::caller::Caller;
+use crate::deadline::Deadline;
+use crate::{Api, Error, rewording};
+
+/// What a call of LeaseKeepAlive answers with.
+pub(crate) type Responses =
+    Pin<Box<dyn Stream<Item = Result<LeaseKeepAliveResponse, Status>> + Send>>;
+
+/// A client's renewals.
+struct KeepAlive {
+    api: Arc<Api>,
+    caller: Caller,
+    requests: Streaming<LeaseKeepAliveRequest>,
+    /// Resolves with the reason to end the stream.
+    ending: Pin<Box<dyn Future<Output = Error> + Send>>,
+}
+
+/// Answers one response for each request, as the client takes them. The stream ends with the
+/// requests, or with the first one that fails.
+pub(crate) fn responses(
+    api: Arc<Api>,
+    caller: Caller,
+    requests: Streaming<LeaseKeepAliveRequest>,
+    leader_lost: Option<impl Future<Output = ()> + Send + 'static>,
+) -> Responses {
+    let stopping = api.stopping.clone();
+    let ending = Box::pin(async move {
+        let leader_lost = async {
+            match leader_lost {
+                Some(lost) => lost.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stopping.stopped() => Error::Stopped,
+            () = leader_lost => Error::NoLeader,
+        }
+    });
+    let keep_alive = KeepAlive { api, caller, requests, ending };
+    Box::pin(stream::unfold(Some(keep_alive), async |keep_alive| {
+        let mut keep_alive = keep_alive?;
+        match keep_alive.next().await {
+            Ok(Some(response)) => Some((Ok(response), Some(keep_alive))),
+            Ok(None) => None,
+            Err(status) => Some((Err(status), None)),
+        }
+    }))
+}
+
+impl KeepAlive {
+    /// The next response; `None` when the client has nothing more to ask.
+    async fn next(&mut self) -> Result<Option<LeaseKeepAliveResponse>, Status> {
+        let KeepAlive { api, caller, requests, ending } = self;
+        let next = async {
+            match requests.message().await.map_err(rewording::reword_status)? {
+                Some(request) => Ok(Some(renew(api, caller, request.id).await?)),
+                None => Ok(None),
+            }
+        };
+        tokio::select! {
+            next = next => next,
+            error = ending => Err(error.into()),
+        }
+    }
+}
+
+async fn renew(api: &Api, caller: &Caller, id: i64) -> Result<LeaseKeepAliveResponse, Error> {
+    // Its revision must not be newer than the renewal: a client that sees a lease renewed at a
+    // revision relies on its keys having been there then.
+    let header = Some(api.header(api.views.mvcc.revision()));
+    let deadline = Deadline::of(caller.metadata(), api.limits.request_timeout);
+    let check = |views: &Views, who: &Identity| {
+        views.check_somebody(who)?;
+        views.check_renewal(who, id)
+    };
+    api.permit(caller, deadline, check).await?;
+    let ttl = api.renew_lease(id).await?;
+    Ok(LeaseKeepAliveResponse { header, id, ttl })
+}

@@ -1,0 +1,274 @@
+//! One call of Watch: requests that make and end watchers, and the responses of all of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use etcd_mvcc::KeyRange;
+use etcd_proto::etcdserverpb::watch_create_request::FilterType;
+use etcd_proto::etcdserverpb::watch_request::RequestUnion;
+use etcd_proto::etcdserverpb::{WatchCreateRequest, WatchRequest, WatchResponse};
+use etcd_watch::{Begun, Changed, Feed, Filter, Interest, Told};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tonic::{Status, Streaming};
+
+use crate::caller::Caller;
+use crate::deadline::Deadline;
+use crate::watch_response::{events, fragments};
+use crate::{Api, Error, rewording};
+
+/// The id that no watcher has: of refused ones, and of what concerns all of a stream.
+const NO_WATCHER: i64 = -1;
+/// The most previous values that are looked up on the task that serves the stream; for more the
+/// work goes to a thread that may wait for storage.
+const INLINE_PREVIOUS: usize = 64;
+
+/// A client's watchers and what they have to say.
+pub(crate) struct WatchStream {
+    api: Arc<Api>,
+    /// Whose call it is: asked anew for each watcher.
+    caller: Caller,
+    feed: Feed,
+    /// `None` when the client has nothing more to ask: what it asked for goes on.
+    requests: Option<Streaming<WatchRequest>>,
+    watchers: HashMap<i64, Wishes>,
+    /// What is said next.
+    responses: VecDeque<WatchResponse>,
+    progress: Interval,
+    /// Resolves with the reason to end the stream.
+    ending: Pin<Box<dyn Future<Output = Error> + Send>>,
+}
+
+/// How a client wants to hear of a watcher.
+#[derive(Debug)]
+struct Wishes {
+    /// With the key-values before the changes.
+    previous: bool,
+    /// Long responses in several parts.
+    fragments: bool,
+    progress: Progress,
+}
+
+/// Whether a watcher says now and then how far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Unwanted,
+    /// At the next tick.
+    Due,
+    /// Not at the next tick: it has said something since the last one.
+    Elided,
+}
+
+impl WatchStream {
+    pub(crate) fn new(
+        api: Arc<Api>,
+        caller: Caller,
+        requests: Streaming<WatchRequest>,
+        leader_lost: Option<impl Future<Output = ()> + Send + 'static>,
+    ) -> WatchStream {
+        let feed = api.views.hub.feed();
+        let period = with_jitter(api.limits.watch_progress_interval);
+        let mut progress = interval_at(Instant::now() + period, period);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let stopping = api.stopping.clone();
+        let ending = Box::pin(async move {
+            let leader_lost = async {
+                match leader_lost {
+                    Some(lost) => lost.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stopping.stopped() => Error::Stopped,
+                () = leader_lost => Error::NoLeader,
+            }
+        });
+        WatchStream {
+            api,
+            caller,
+            feed,
+            requests: Some(requests),
+            watchers: HashMap::new(),
+            responses: VecDeque::new(),
+            progress,
+            ending,
+        }
+    }
+
+    /// The next response, or the status with which the call ends.
+    pub(crate) async fn next(&mut self) -> Result<WatchResponse, Status> {
+        loop {
+            if let Some(response) = self.responses.pop_front() {
+                return Ok(response);
+            }
+            tokio::select! {
+                // etcd answers a progress request whatever is asked after it.
+                request = next_request(&mut self.requests), if !self.feed.owes_progress() =>
+                match request? {
+                    Some(request) => self.execute(request).await,
+                    None => self.requests = None,
+                },
+                told = self.feed.next() => match told {
+                    Ok(told) => self.respond(told).await?,
+                    Err(error) => return Err(Error::other(error.to_string()).into()),
+                },
+                _ = self.progress.tick() => self.tick(),
+                error = &mut self.ending => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn execute(&mut self, request: WatchRequest) {
+        match request.request_union {
+            Some(RequestUnion::CreateRequest(request)) => self.create(request).await,
+            Some(RequestUnion::CancelRequest(request)) => self.cancel(request.watch_id),
+            Some(RequestUnion::ProgressRequest(_)) => self.feed.request_progress(),
+            // etcd passes over requests of a kind that it does not know.
+            None => {}
+        }
+    }
+
+    async fn create(&mut self, request: WatchCreateRequest) {
+        let wishes = Wishes {
+            previous: request.prev_kv,
+            fragments: request.fragment,
+            progress: if request.progress_notify { Progress::Due } else { Progress::Unwanted },
+        };
+        let response = match self.begin(request).await {
+            Ok(Begun { id, revision }) => {
+                self.watchers.insert(id, wishes);
+                let response = WatchResponse { watch_id: id, ..self.response(revision) };
+                WatchResponse { created: true, ..response }
+            }
+            Err(cancel_reason) => WatchResponse {
+                watch_id: NO_WATCHER,
+                created: true,
+                canceled: true,
+                cancel_reason,
+                ..self.response(self.api.views.mvcc.revision())
+            },
+        };
+        self.responses.push_back(response);
+    }
+
+    /// Begins a watcher, or says why not. The checks stand in etcd's order.
+    async fn begin(&mut self, request: WatchCreateRequest) -> Result<Begun, String> {
+        let WatchCreateRequest { mut key, range_end, start_revision, filters, watch_id, .. } =
+            request;
+        if key.is_empty() {
+            key = b"\0"[..].into();
+        }
+        if start_revision < 0 {
+            return Err(Status::from(Error::Compacted).message().to_owned());
+        }
+        permit(&self.api, &self.caller, &key, &range_end).await?;
+        let leaves_out = |kind: FilterType| filters.contains(&(kind as i32));
+        let filter = Filter {
+            no_puts: leaves_out(FilterType::Noput),
+            no_deletes: leaves_out(FilterType::Nodelete),
+        };
+        let range = KeyRange::new(key, range_end);
+        let interest = Interest { range, start_revision, filter };
+        self.feed.watch(watch_id, interest).map_err(|error| error.to_string())
+    }
+
+    /// An id that nobody has is not worth an answer.
+    fn cancel(&mut self, id: i64) {
+        if let Some(revision) = self.feed.cancel(id) {
+            self.watchers.remove(&id);
+            let response = self.response(revision);
+            self.responses.push_back(WatchResponse { watch_id: id, canceled: true, ..response });
+        }
+    }
+
+    async fn respond(&mut self, told: Told) -> Result<(), Status> {
+        match told {
+            Told::Changed(changed) => return self.tell(changed).await,
+            Told::Compacted { id, compact_revision } => self.responses.push_back(WatchResponse {
+                watch_id: id,
+                canceled: true,
+                compact_revision,
+                // The revision is left out here, and only here (behaviour of etcd 3.7.1).
+                ..self.response(0)
+            }),
+            Told::Progress { id, revision } => {
+                let watch_id = id.unwrap_or(NO_WATCHER);
+                let response = self.response(revision);
+                self.responses.push_back(WatchResponse { watch_id, ..response });
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, changed: Changed) -> Result<(), Status> {
+        let (id, revision) = (changed.id, changed.revision);
+        let Some(wishes) = self.watchers.get_mut(&id) else { return Ok(()) };
+        if wishes.progress == Progress::Due {
+            wishes.progress = Progress::Elided;
+        }
+        let fragmented = wishes.fragments;
+        let events = if !wishes.previous {
+            events(&changed, |_| None)
+        } else if changed.count() <= INLINE_PREVIOUS {
+            events(&changed, |change| change.previous(&self.api.views.mvcc))
+        } else {
+            let mvcc = self.api.views.mvcc.clone();
+            let work = move || events(&changed, |change| change.previous(&mvcc));
+            // A lookup does not panic; its runtime may end under it.
+            tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
+        };
+        let response = WatchResponse { watch_id: id, events, ..self.response(revision) };
+        if fragmented {
+            let most = self.api.limits.max_message_bytes();
+            self.responses.extend(fragments(response, most));
+        } else {
+            self.responses.push_back(response);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        for (id, Wishes { progress, .. }) in &mut self.watchers {
+            match progress {
+                Progress::Unwanted => {}
+                Progress::Due => self.feed.request_progress_of(*id),
+                Progress::Elided => *progress = Progress::Due,
+            }
+        }
+    }
+
+    fn response(&self, revision: i64) -> WatchResponse {
+        WatchResponse { header: Some(self.api.header(revision)), ..WatchResponse::default() }
+    }
+}
+
+/// Whether a caller may read what it wants to watch; if not, why, in the words that Go has for a
+/// status. Whatever else fails is told as a denial.
+async fn permit(api: &Api, caller: &Caller, key: &[u8], range_end: &[u8]) -> Result<(), String> {
+    let deadline = Deadline::of(caller.metadata(), api.limits.request_timeout);
+    let permitted = api.permit_read(caller, deadline, key, range_end).await;
+    permitted.map(drop).map_err(|error| {
+        let (code, error) = match error {
+            Error::InvalidAuthToken => ("Unauthenticated", error),
+            Error::AuthOldRevision | Error::UserEmpty => ("InvalidArgument", error),
+            _ => ("PermissionDenied", Error::PermissionDenied),
+        };
+        format!("rpc error: code = {code} desc = {error}")
+    })
+}
+
+/// Waits for the client's next request; `None` at the end of them, and then for ever.
+async fn next_request(
+    requests: &mut Option<Streaming<WatchRequest>>,
+) -> Result<Option<WatchRequest>, Status> {
+    match requests {
+        Some(requests) => requests.message().await.map_err(rewording::reword_status),
+        None => std::future::pending().await,
+    }
+}
+
+/// A period up to a tenth longer: streams that were opened together shall not speak together.
+fn with_jitter(period: Duration) -> Duration {
+    period.mul_f64(1.0 + rand::random::<f64>() / 10.0)
+}
