@@ -85,6 +85,11 @@ pub(crate) fn graph(checkout: &Checkout) -> Result<Metadata> {
     read_metadata(&checkout.root, &["--filter-platform", &target])
 }
 
+/// The whole graph of another workspace.
+pub(crate) fn metadata(root: &Path) -> Result<Metadata> {
+    read_metadata(root, &[])
+}
+
 fn read_metadata(root: &Path, arguments: &[&str]) -> Result<Metadata> {
     let output = command(root)
         .args(["metadata", "--format-version", "1"])

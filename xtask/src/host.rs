@@ -44,6 +44,22 @@ pub(crate) const TESTS: &[Need] = &[
     Need { what: What::Program("go"), package: "golang-go", purpose: "to build etcdctl 3.7" },
 ];
 
+/// To run other people's suites.
+pub(crate) const SUITES: &[Need] = &[
+    Need {
+        what: What::Program("etcdctl"),
+        package: "etcd-client",
+        purpose: "to prepare servers, and for a suite's own use",
+    },
+    Need { what: What::Program("ip"), package: "iproute2", purpose: "for network namespaces" },
+    Need {
+        what: What::Program("protoc"),
+        package: "protobuf-compiler",
+        purpose: "to build the crate etcd-client",
+    },
+    Need { what: What::Program("python3"), package: "python3-venv", purpose: "for etcd3's tests" },
+];
+
 /// Installs what is missing, or fails and names it.
 pub(crate) fn provide(needs: &[Need]) -> Result<()> {
     let missing: Vec<_> = needs.iter().filter(|need| !need.what.is_here()).collect();

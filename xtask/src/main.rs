@@ -11,7 +11,10 @@ mod tidy;
 mod codegen;
 mod suite;
 mod bench;
+mod parity;
 mod cluster;
+mod fuzz;
+mod suites;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -64,6 +67,17 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Hold this server against a real etcd by random operations (`--help` for more).
+    #[command(disable_help_flag = true)]
+    Parity {
+        /// See `cargo xtask parity --help`; `--release` takes the server as it is built for use.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Let a fuzzer make up requests, and members serve them.
+    Fuzz(fuzz::Options),
+    /// Run the own tests of other people's clients (they are fetched first).
+    Suites(suites::Options),
     /// Build the RocksDB library of this machine, if there is none yet.
     Rocksdb,
 }
@@ -91,6 +105,9 @@ fn run(command: Command) -> Result<()> {
         Command::Codegen { check: false } => codegen::generate(&checkout),
         Command::Codegen { check: true } => codegen::check(&checkout),
         Command::Bench { arguments } => bench::run(&checkout, &arguments),
+        Command::Parity { arguments } => parity::run(&checkout, &arguments),
+        Command::Fuzz(options) => fuzz::run(&checkout, &options),
+        Command::Suites(options) => suites::run(&checkout, &options),
         Command::Rocksdb => {
             host::provide(host::BUILD)?;
             rocksdb::provide(&checkout)

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::table;
 use crate::url::{Scheme, Url};
 use crate::warning::Warning;
-use crate::without_effect::WITHOUT_EFFECT_YET;
+use crate::without_effect::{GATES_WITHOUT_EFFECT_YET, WITHOUT_EFFECT_YET};
 
 /// The request size above which a start warns, in bytes.
 const LARGE_REQUEST_BYTES: u64 = 10 * 1024 * 1024;
@@ -116,9 +116,15 @@ fn is_plain(url: &Url) -> bool {
 
 fn features(config: &Config, warnings: &mut Vec<Warning>) {
     let gates = &config.member.feature_gates;
+    let mut idle = gates.changed();
+    idle.retain(|name| GATES_WITHOUT_EFFECT_YET.contains(name));
+    if !idle.is_empty() {
+        let warning = Warning::warn("feature gates without effect in this version were set");
+        warnings.push(warning.with("gates", idle.join(",")));
+    }
     if gates.lease_checkpoint && !gates.lease_checkpoint_persist {
         let message = "feature gate LeaseCheckpoint without LeaseCheckpointPersist: remaining \
-                       times are lost when the leader changes";
+                       times are stored all the same";
         warnings.push(Warning::warn(message));
     }
     if !["basic", "extensive"].contains(&config.monitoring.metrics.as_str()) {

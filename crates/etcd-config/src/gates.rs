@@ -77,6 +77,13 @@ impl FeatureGates {
         }
         Ok(gates)
     }
+
+    /// The names of those that are not as they are by default.
+    pub(crate) fn changed(&self) -> Vec<&'static str> {
+        let mut gates = self.clone();
+        let changed = GATES.iter().filter(|(_, _, default, field)| *field(&mut gates) != *default);
+        changed.map(|(name, ..)| *name).collect()
+    }
 }
 
 impl Default for FeatureGates {

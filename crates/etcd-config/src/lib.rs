@@ -45,7 +45,7 @@ pub use crate::error::Error;
 pub use crate::fault::{Fault, Place, Position};
 pub use crate::gates::FeatureGates;
 pub use crate::load::Loaded;
-pub use crate::sections::auth::{Auth, AuthToken};
+pub use crate::sections::auth::{Auth, AuthToken, JwtOptions};
 pub use crate::sections::clustering::{
     AutoCompaction, AutoCompactionMode, Clustering, InitialClusterState, V2Deprecation,
 };

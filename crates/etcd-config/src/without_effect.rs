@@ -1,4 +1,4 @@
-//! The flags that are read and checked and change nothing yet.
+//! The flags and feature gates that are read and checked and change nothing yet.
 
 /// Names of the flags that this version reads and checks but does not act on. A start that sets one
 /// away from its default says so; a flag leaves this list with the change that makes it work.
@@ -13,7 +13,6 @@ pub(crate) const WITHOUT_EFFECT_YET: &[&str] = &[
     "enable-grpc-gateway",
     "raft-read-timeout",
     "raft-write-timeout",
-    "feature-gates",
     "strict-reconfig-check",
     "auto-compaction-retention",
     "auto-compaction-mode",
@@ -34,9 +33,6 @@ pub(crate) const WITHOUT_EFFECT_YET: &[&str] = &[
     "discovery-srv-name",
     "cors",
     "host-whitelist",
-    "auth-token",
-    "bcrypt-cost",
-    "auth-token-ttl",
     "enable-pprof",
     "metrics",
     "listen-metrics-urls",
@@ -50,7 +46,6 @@ pub(crate) const WITHOUT_EFFECT_YET: &[&str] = &[
     "distributed-tracing-sampling-rate",
     "corrupt-check-time",
     "compact-hash-check-time",
-    "watch-progress-notify-interval",
     "warning-apply-duration",
     "bootstrap-defrag-threshold-megabytes",
     "max-learners",
@@ -58,15 +53,32 @@ pub(crate) const WITHOUT_EFFECT_YET: &[&str] = &[
     "force-new-cluster",
 ];
 
+/// The same for feature gates.
+pub(crate) const GATES_WITHOUT_EFFECT_YET: &[&str] = &[
+    "CompactHashCheck",
+    "InitialCorruptCheck",
+    "PriorityRequest",
+    "SetMemberLocalAddr",
+    "StopGRPCServiceOnDefrag",
+    "TxnModeWriteWithSharedBuffer",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table;
+    use crate::{FeatureGates, table};
 
     #[test]
     fn every_name_is_a_flag() {
         for name in WITHOUT_EFFECT_YET {
             assert!(table::find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_name_is_a_feature_gate() {
+        for name in GATES_WITHOUT_EFFECT_YET {
+            assert!(FeatureGates::parse(&format!("{name}=true")).is_ok(), "{name}");
         }
     }
 }

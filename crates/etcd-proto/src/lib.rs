@@ -9,6 +9,8 @@
 //! The code is made by `cargo xtask codegen` from the .proto files and committed, so that the
 //! crate builds without any protobuf compiler.
 //!
+//! Messages with passwords or tokens are printed without them.
+//!
 //! Never in it: logic, I/O, hand-written messages.
 
 #![allow(
@@ -57,6 +59,8 @@ pub mod v3electionpb {
 pub mod raftpb {
     include!("gen/raftpb.rs");
 }
+
+mod secrets;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

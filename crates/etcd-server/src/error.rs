@@ -21,6 +21,9 @@ pub enum Error {
     /// The applied state.
     #[error(transparent)]
     Apply(#[from] etcd_apply::Error),
+    /// Keys of tokens.
+    #[error(transparent)]
+    Auth(#[from] etcd_auth::Error),
     /// The consensus.
     #[error(transparent)]
     Raft(#[from] etcd_raft::Error),

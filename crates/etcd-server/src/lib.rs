@@ -11,6 +11,7 @@ mod version;
 pub mod logging;
 mod limits;
 mod tls;
+mod authentication;
 mod peers;
 mod data_directory;
 mod bootstrap;

@@ -6,8 +6,9 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::Error;
 
-/// How long connections may stay open after the stop began.
-pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
+/// How long connections may stay open after the stop began: longer than it takes to let commands
+/// finish and to hand over, so that whoever still waits then is told.
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// File descriptors that the member keeps for itself (etcd: 150).
 const RESERVED_DESCRIPTORS: u64 = 150;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use etcd_api::{Api, Stopping, Versions};
+use etcd_api::{Api, Authentication, LeaseOptions, Leases, Stopping, Versions};
 use etcd_apply::{Applier, Reply, Views};
 use etcd_config::{Config, Member, Tuning};
 use etcd_gateway::Facts;
@@ -21,12 +21,14 @@ use crate::client_doors::ClientDoors;
 use crate::data_directory::{DataDirectory, Identity, Places};
 use crate::limits::SHUTDOWN_GRACE;
 use crate::version::{CLUSTER_VERSION, ETCD_VERSION};
-use crate::{Error, publish, tls};
+use crate::{Error, authentication, publish, tls};
 
 /// The part of a request's time limit that has nothing to do with elections (etcd: 5 s).
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// The part of the time limit for dialling a peer that is not the election timeout (etcd: 1 s).
 const DIAL_TIME: Duration = Duration::from_secs(1);
+/// How long a stopping member lets commands finish that are under way.
+const SETTLE_LIMIT: Duration = Duration::from_millis(200);
 /// How long a stopping leader tries to hand over.
 const HAND_OVER_LIMIT: Duration = Duration::from_millis(500);
 
@@ -36,6 +38,8 @@ pub struct Server {
     views: Views,
     compactor: Arc<Compactor>,
     compacting: std::thread::JoinHandle<()>,
+    watch_progress_interval: Duration,
+    authentication: Authentication,
     /// Tells requests under way that they will get no answer.
     stopping: Stopping,
     /// Ends the client listeners, then the rest.
@@ -58,7 +62,8 @@ impl Server {
             etcd_version = ETCD_VERSION,
             "starting an etcd server"
         );
-        let Config { member, clustering, security, tuning, hazards, .. } = config;
+        let Config { member, clustering, security, auth, tuning, hazards, .. } = config;
+        let authentication = authentication::open(&auth, security.client.client_cert_auth)?;
         let doors = tls::open(
             &security,
             &member.data_dir,
@@ -93,6 +98,7 @@ impl Server {
 
         let storage = data.storage;
         let (applier, views) = blocking(move || Applier::open(storage)).await?;
+        views.auth.tokens().set_ttl(authentication::token_ttl(&auth));
         let options = raft_options(&member, &clustering, &tuning, beginning, data.log, &dialer);
         let raft = Raft::start(options, applier).await?;
         let request_timeout = REQUEST_TIME + member.election_timeout * 2;
@@ -109,15 +115,18 @@ impl Server {
             views,
             compactor,
             compacting,
+            watch_progress_interval: tuning.watch_progress_notify_interval,
+            authentication: Authentication::new(authentication),
             stopping: Stopping::default(),
             clients: CancellationToken::new(),
             peers: CancellationToken::new(),
             client_tasks: TaskTracker::new(),
             peer_tasks: TaskTracker::new(),
         };
-        server.serve_peers(peer_listener, facts.clone());
+        let api = server.api(identity, &member, &dialer, request_timeout);
+        server.serve_peers(peer_listener, facts.clone(), api.clone());
         server.publish(identity.member, &member, &clustering, dialer, request_timeout).await;
-        server.serve_clients(client_doors, facts, identity, &member, request_timeout);
+        server.serve_clients(client_doors, facts, api);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         Ok(server)
@@ -133,6 +142,8 @@ impl Server {
     pub async fn stop(self) {
         self.stopping.stop();
         self.clients.cancel();
+        // While leadership moves commands are turned away: those under way come first.
+        let _ = tokio::time::timeout(SETTLE_LIMIT, self.raft.settled()).await;
         if let Some(successor) = self.raft.successor() {
             let deadline = Instant::now() + HAND_OVER_LIMIT;
             match self.raft.transfer_leader(successor, deadline).await {
@@ -162,10 +173,21 @@ impl Server {
         tracing::debug!("the state is flushed");
     }
 
-    fn serve_peers(&self, listener: PeerListener, facts: Facts) {
-        let grpc = self.raft.peer_routes().prepare().into_axum_router();
+    fn serve_peers(&self, listener: PeerListener, facts: Facts, api: Api) {
+        let routes = etcd_api::add_peer_routes(api.clone(), self.raft.peer_routes());
+        let grpc = routes.prepare().into_axum_router();
         let http = etcd_gateway::peer_routes(facts);
         self.peer_tasks.spawn(listener.serve(grpc, http, self.peers.clone()));
+        let stop = self.clients.clone();
+        self.client_tasks.spawn(async move {
+            // It runs until the stop.
+            let _ = stop.run_until_cancelled(etcd_api::expire_leases(api)).await;
+        });
+        let (stop, auth) = (self.clients.clone(), self.views.auth.clone());
+        self.client_tasks.spawn(async move {
+            // The same.
+            let _ = stop.run_until_cancelled(etcd_api::reap_tokens(auth)).await;
+        });
     }
 
     async fn publish(
@@ -188,15 +210,21 @@ impl Server {
         });
     }
 
-    fn serve_clients(
+    fn api(
         &self,
-        doors: ClientDoors,
-        facts: Facts,
         identity: Identity,
         member: &Member,
+        dialer: &Dialer,
         request_timeout: Duration,
-    ) {
-        let api = Api {
+    ) -> Api {
+        let leases = LeaseOptions {
+            connect: connect(dialer.clone()),
+            heartbeat_interval: member.heartbeat_interval,
+            election_timeout: member.election_timeout,
+            checkpoint: member.feature_gates.lease_checkpoint,
+            fast_keep_alive: member.feature_gates.fast_lease_keep_alive,
+        };
+        Api {
             raft: self.raft.clone(),
             views: self.views.clone(),
             cluster_id: identity.cluster,
@@ -206,10 +234,17 @@ impl Server {
                 max_request_bytes: count(member.max_request_bytes),
                 request_timeout,
                 quota_backend_bytes: member.quota_backend_bytes,
+                watch_progress_interval: self.watch_progress_interval,
             },
             versions: Versions { server: ETCD_VERSION, storage: CLUSTER_VERSION },
+            authentication: self.authentication.clone(),
+            leases: Leases::new(identity.member, leases),
+            quota: etcd_api::Quota::default(),
             stopping: self.stopping.clone(),
-        };
+        }
+    }
+
+    fn serve_clients(&self, doors: ClientDoors, facts: Facts, api: Api) {
         let grpc: Router = etcd_api::routes(api);
         let http = etcd_gateway::client_routes(facts);
         tracing::info!("ready to serve client requests");

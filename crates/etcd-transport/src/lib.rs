@@ -36,12 +36,10 @@ mod options;
 mod handshake;
 mod serve;
 mod listener;
-mod backoff;
 mod stream;
 mod dial;
 mod get;
 
-pub use backoff::Backoff;
 pub use connection::{Connection, Remote, TlsFacts};
 pub use dial::{DialOptions, Dialer};
 pub use error::Error;

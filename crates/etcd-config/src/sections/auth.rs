@@ -1,5 +1,8 @@
 //! Section Auth: what proves a user, and how passwords are kept.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::flag::Flag;
@@ -29,9 +32,30 @@ pub enum AuthToken {
     None,
     /// Random words that this member remembers.
     Simple,
-    /// Signed tokens, with their options (`sign-method`, `pub-key`, `priv-key`, `ttl`) in order.
-    Jwt(Vec<(String, String)>),
+    /// Signed tokens.
+    Jwt(JwtOptions),
 }
+
+/// How tokens are signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwtOptions {
+    /// The method, as `RS256`.
+    pub sign_method: String,
+    /// The file of the key that checks them.
+    pub public_key: Option<PathBuf>,
+    /// The file of the key that signs them.
+    pub private_key: Option<PathBuf>,
+    /// How long a token is good; a negative time is none.
+    pub ttl: Duration,
+    /// Options that nobody knows.
+    pub unknown: Vec<String>,
+}
+
+/// How long a signed token is good when nothing else is said.
+const DEFAULT_JWT_TTL: Duration = Duration::from_secs(300);
+
+/// What etcd says to options that it does not understand.
+const BAD_OPTIONS: &str = "auth: invalid auth options";
 
 /// The algorithms that can sign a token.
 const SIGN_METHODS: &[&str] = &[
@@ -49,7 +73,7 @@ impl Auth {
 
 /// See [`Auth::token`].
 pub(crate) fn token(text: &str) -> Result<AuthToken, String> {
-    let bad_options = || "auth: invalid auth options".to_owned();
+    let bad_options = || BAD_OPTIONS.to_owned();
     let mut words = text.split(',');
     let kind = words.next().unwrap_or_default();
     let mut options: Vec<(String, String)> = Vec::new();
@@ -63,19 +87,34 @@ pub(crate) fn token(text: &str) -> Result<AuthToken, String> {
     match kind {
         "" => Ok(AuthToken::None),
         "simple" => Ok(AuthToken::Simple),
-        "jwt" => {
-            let option = |name: &str| {
-                options.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
-            };
-            if option("ttl").is_some_and(|ttl| crate::duration::parse(ttl).is_err()) {
-                return Err(bad_options());
-            }
-            if !option("sign-method").is_some_and(|method| SIGN_METHODS.contains(&method)) {
-                return Err("auth: invalid auth signature method".to_owned());
-            }
-            Ok(AuthToken::Jwt(options))
-        }
+        "jwt" => Ok(AuthToken::Jwt(jwt(options)?)),
         _ => Err(bad_options()),
+    }
+}
+
+fn jwt(options: Vec<(String, String)>) -> Result<JwtOptions, String> {
+    let mut jwt = JwtOptions {
+        sign_method: String::new(),
+        public_key: None,
+        private_key: None,
+        ttl: DEFAULT_JWT_TTL,
+        unknown: Vec::new(),
+    };
+    for (name, value) in options {
+        match name.as_str() {
+            "sign-method" => jwt.sign_method = value,
+            "pub-key" => jwt.public_key = Some(value.into()),
+            "priv-key" => jwt.private_key = Some(value.into()),
+            "ttl" => {
+                let nanoseconds = crate::duration::parse(&value).map_err(|_| BAD_OPTIONS)?;
+                jwt.ttl = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0));
+            }
+            _ => jwt.unknown.push(name),
+        }
+    }
+    match SIGN_METHODS.contains(&jwt.sign_method.as_str()) {
+        true => Ok(jwt),
+        false => Err("auth: invalid auth signature method".to_owned()),
     }
 }
 
@@ -98,11 +137,25 @@ mod tests {
     fn a_token_is_none_simple_or_signed() {
         assert_eq!(token(""), Ok(AuthToken::None));
         assert_eq!(token("simple"), Ok(AuthToken::Simple));
-        let options = vec![
-            ("sign-method".to_owned(), "RS256".to_owned()),
-            ("ttl".to_owned(), "10m".to_owned()),
-        ];
-        assert_eq!(token("jwt,sign-method=RS256,ttl=10m"), Ok(AuthToken::Jwt(options)));
+        let plain = JwtOptions {
+            sign_method: "RS256".to_owned(),
+            public_key: None,
+            private_key: None,
+            ttl: Duration::from_secs(300),
+            unknown: Vec::new(),
+        };
+        assert_eq!(token("jwt,sign-method=RS256"), Ok(AuthToken::Jwt(plain.clone())));
+        let all = JwtOptions {
+            public_key: Some("a.pub".into()),
+            private_key: Some("a.key".into()),
+            ttl: Duration::from_secs(600),
+            unknown: vec!["x".to_owned()],
+            ..plain.clone()
+        };
+        let text = "jwt,pub-key=a.pub,priv-key=a.key,sign-method=RS256,ttl=10m,x=y";
+        assert_eq!(token(text), Ok(AuthToken::Jwt(all)));
+        let none = JwtOptions { ttl: Duration::ZERO, ..plain };
+        assert_eq!(token("jwt,sign-method=RS256,ttl=-5s"), Ok(AuthToken::Jwt(none)));
     }
 
     #[test]

@@ -26,10 +26,10 @@ fn a_plain_start_is_told_about_its_name_directory_and_shared_listeners() {
 #[test]
 fn flags_without_effect_share_one_warning() {
     check(
-        &["--max-wals=7", "--cors=*", "--auth-token=", "--name=b"],
+        &["--max-wals=7", "--cors=*", "--metrics=", "--name=b"],
         &[],
         expect![[r#"
-            Warn: flags without effect in this version were set flags=auth-token,max-wals
+            Warn: flags without effect in this version were set flags=max-wals,metrics
         "#]],
     );
 }
@@ -89,15 +89,16 @@ fn large_limits_and_odd_values_are_told() {
             "--quota-backend-bytes=8589934593",
             "--bcrypt-cost=32",
             "--metrics=all",
-            "--feature-gates=LeaseCheckpoint=true",
+            "--feature-gates=LeaseCheckpoint=true,FastLeaseKeepAlive=false,AllBeta=false",
         ],
         &[],
         expect![[r#"
             Warn: --bcrypt-cost is out of range; using the default given=32 default=10
-            Warn: flags without effect in this version were set flags=bcrypt-cost,feature-gates,metrics
+            Warn: flags without effect in this version were set flags=metrics
             Warn: --max-request-bytes is larger than recommended max-request-bytes=10485761 recommended-bytes=10485760
             Warn: --quota-backend-bytes is larger than recommended quota-backend-bytes=8589934593 recommended-bytes=8589934592
-            Warn: feature gate LeaseCheckpoint without LeaseCheckpointPersist: remaining times are lost when the leader changes
+            Warn: feature gates without effect in this version were set gates=TxnModeWriteWithSharedBuffer
+            Warn: feature gate LeaseCheckpoint without LeaseCheckpointPersist: remaining times are stored all the same
             Warn: --metrics is neither basic nor extensive and acts as basic metrics=all
         "#]],
     );

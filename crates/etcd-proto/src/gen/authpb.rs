@@ -8,6 +8,7 @@ pub struct UserAddOptions {
 }
 /// A user as the authUsers table keeps it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct User {
     #[prost(bytes = "bytes", tag = "1")]
     pub name: ::prost::bytes::Bytes,

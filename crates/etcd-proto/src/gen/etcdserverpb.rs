@@ -982,6 +982,7 @@ pub struct AuthDisableRequest {}
 pub struct AuthStatusRequest {}
 /// Signs in.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct AuthenticateRequest {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -990,6 +991,7 @@ pub struct AuthenticateRequest {
 }
 /// Adds a user.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct AuthUserAddRequest {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -1015,6 +1017,7 @@ pub struct AuthUserDeleteRequest {
 }
 /// Gives a user a new password.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct AuthUserChangePasswordRequest {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -1107,6 +1110,7 @@ pub struct AuthStatusResponse {
 }
 /// Signed in.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct AuthenticateResponse {
     #[prost(message, optional, tag = "1")]
     pub header: ::core::option::Option<ResponseHeader>,
@@ -5820,12 +5824,26 @@ pub struct InternalRaftRequest {
     >,
     #[prost(message, optional, tag = "9900")]
     pub downgrade_version_test: ::core::option::Option<DowngradeVersionTestRequest>,
+    /// Not etcd's: there a leader revokes what has expired as a client does.
+    #[prost(message, optional, tag = "10000")]
+    pub lease_expire: ::core::option::Option<LeaseExpireRequest>,
+}
+/// Revokes a lease that has expired.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LeaseExpireRequest {
+    #[prost(int64, tag = "1")]
+    pub id: i64,
+    /// The term of the leader whose clock says so. In an entry of another term it means nothing: the
+    /// leader that wrote that entry may have renewed the lease.
+    #[prost(uint64, tag = "2")]
+    pub term: u64,
 }
 /// Nothing to say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EmptyResponse {}
 /// Authenticate after the password was checked: apply assigns the token.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct InternalAuthenticateRequest {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
