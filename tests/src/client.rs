@@ -1,5 +1,7 @@
 //! A blocking client over the project's own stubs.
 
+mod leases;
+
 use bytes::Bytes;
 use etcd_proto::etcdserverpb as pb;
 use etcd_proto::mvccpb::KeyValue;
@@ -141,6 +143,26 @@ impl Client {
         self.call(client.range(request))
     }
 
+    /// Executes a txn.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]; it may have happened all the same.
+    pub fn txn(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Failure> {
+        let mut client = KvClient::new(self.channel.clone());
+        self.call(client.txn(request))
+    }
+
+    /// Compacts up to a revision; physically, the answer waits until all of it is removed.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`]; it may have happened all the same.
+    pub fn compact(&self, request: pb::CompactionRequest) -> Result<(), Failure> {
+        let mut client = KvClient::new(self.channel.clone());
+        self.call(client.compact(request)).map(|_| ())
+    }
+
     /// What the member says of itself.
     ///
     /// # Errors
@@ -151,6 +173,16 @@ impl Client {
         self.call(client.status(pb::StatusRequest {}))
     }
 
+    /// The hash of everything that the member holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn hash(&self) -> Result<pb::HashResponse, Failure> {
+        let mut client = MaintenanceClient::new(self.channel.clone());
+        self.call(client.hash(pb::HashRequest {}))
+    }
+
     /// The hash of the member's keys at a revision, 0 being the newest.
     ///
     /// # Errors
@@ -159,6 +191,16 @@ impl Client {
     pub fn hash_kv(&self, revision: i64) -> Result<pb::HashKvResponse, Failure> {
         let mut client = MaintenanceClient::new(self.channel.clone());
         self.call(client.hash_kv(pb::HashKvRequest { revision }))
+    }
+
+    /// Raises or clears an alarm, or lists them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure`].
+    pub fn alarm(&self, request: pb::AlarmRequest) -> Result<pb::AlarmResponse, Failure> {
+        let mut client = MaintenanceClient::new(self.channel.clone());
+        self.call(client.alarm(request))
     }
 
     /// The members that this member knows, without asking the leader.

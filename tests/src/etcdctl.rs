@@ -1,6 +1,6 @@
 //! etcd's own command line, in the two versions that the tests hold this project to.
 
-use crate::Certificates;
+use crate::{Certificates, golang};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -35,7 +35,8 @@ impl Etcdctl {
     /// When Go is not installed or cannot build it.
     pub fn newest() -> Etcdctl {
         static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-        Etcdctl::of(PROGRAM.get_or_init(build_newest).clone(), "3.7")
+        let build = || golang::build("go.etcd.io/etcd/etcdctl/v3", "etcdctl-3.7.1");
+        Etcdctl::of(PROGRAM.get_or_init(build).clone(), "3.7")
     }
 
     /// Both versions, the older first.
@@ -146,29 +147,4 @@ impl Etcdctl {
 
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-/// Builds etcdctl into the target directory, unless it is there.
-fn build_newest() -> PathBuf {
-    let own = std::env::current_exe().expect("a running program has a path");
-    let target = own.ancestors().nth(3).expect("test binaries are three folders deep");
-    let program = target.join("etcdctl").join("etcdctl-3.7.1");
-    if program.is_file() {
-        return program;
-    }
-    let unfinished = program.with_extension(std::process::id().to_string());
-    let output = Command::new("go")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("go"))
-        .env("GOFLAGS", "-mod=mod")
-        .arg("build")
-        .arg("-o")
-        .arg(&unfinished)
-        .arg("go.etcd.io/etcd/etcdctl/v3")
-        .output()
-        .expect("Go is installed: it builds etcdctl");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "etcdctl cannot be built: {errors}");
-    // Two test processes may build at once: a rename leaves either one's whole.
-    std::fs::rename(&unfinished, &program).expect("both are in one folder");
-    program
 }

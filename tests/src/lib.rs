@@ -1,10 +1,14 @@
 //! Whole clusters of real processes, for the tests in `tests/`.
 //!
 //! - [`Process`]: one server with its log; [`Member`]: a process with its place in a cluster.
+//! - [`Raw`]: a client that says anything, with [`wire`] to write it.
 //! - [`Cluster`]: members on loopback or each in a network namespace of its own ([`Network`]).
-//! - [`Client`]: a blocking client over etcd-proto's stubs; [`Etcdctl`]: etcd's own.
+//! - [`Client`]: a blocking client over etcd-proto's stubs; [`Etcdctl`], [`Etcdutl`]: etcd's own
+//!   tools.
 //! - [`History`]: writers that remember what was acknowledged.
-//! - [`script`]: commands and their expected output in a text file.
+//! - [`script`]: commands and their expected output in a text file; [`behaviour`]: the same with
+//!   gRPC's requests.
+//! - [`parity`]: random operations to a real etcd and to this server, and the smallest difference.
 //!
 //! The server is whatever program `ETCD_SERVER` names, else this project's own beside the test
 //! binary: the same tests pass against a real etcd, which proves that they test its behaviour.
@@ -17,17 +21,25 @@ pub mod process;
 pub mod certificates;
 pub mod namespace;
 pub mod client;
+pub mod wire;
+pub mod raw;
+pub mod golang;
 pub mod etcdctl;
+pub mod etcdutl;
 pub mod member;
 pub mod cluster;
 pub mod history;
 pub mod script;
+pub mod behaviour;
+pub mod parity;
 
 pub use certificates::Certificates;
 pub use client::{Client, Failure};
 pub use cluster::{Cluster, Plan, Turn};
 pub use etcdctl::Etcdctl;
+pub use etcdutl::Etcdutl;
 pub use history::History;
 pub use member::{Member, Place};
 pub use namespace::Network;
 pub use process::{Process, Signal};
+pub use raw::{Call, Outcome, Raw};

@@ -34,6 +34,8 @@ pub struct Member {
     pub peer_url: String,
     /// Where it keeps everything.
     pub data_dir: PathBuf,
+    /// The program, if it is another than the server under test.
+    pub program: Option<PathBuf>,
     /// The command line, without the program.
     pub arguments: Vec<String>,
     /// The environment beside the inherited one, of which no `ETCD_…` is left.
@@ -52,6 +54,7 @@ impl Member {
             advertised_url: String::new(),
             peer_url: String::new(),
             data_dir: home.join(format!("{name}.etcd")),
+            program: None,
             arguments: Vec::new(),
             environment: Vec::new(),
             place,
@@ -88,11 +91,12 @@ impl Member {
 
     /// The command that starts it.
     fn command(&self) -> Command {
+        let program = self.program.clone().unwrap_or_else(server_program);
         let mut command = match &self.place {
-            Place::Here => Command::new(server_program()),
+            Place::Here => Command::new(program),
             Place::Namespace(name) => {
                 let mut command = Command::new("ip");
-                command.args(["netns", "exec", name]).arg(server_program());
+                command.args(["netns", "exec", name]).arg(program);
                 command
             }
         };

@@ -29,11 +29,11 @@ pub fn server_program() -> PathBuf {
     program
 }
 
-/// `target/PROFILE/etcd-server`; test binaries are in `target/PROFILE/deps`.
+/// `target/PROFILE/etcd-server`; this program is in `target/PROFILE` or, a test, in its `deps`.
 fn built_server() -> PathBuf {
     let own = std::env::current_exe().expect("a running program has a path");
-    let profile = own.ancestors().nth(2).expect("test binaries are two folders deep");
-    profile.join("etcd-server")
+    let mut folders = own.ancestors().skip(1).filter(|folder| !folder.ends_with("deps"));
+    folders.next().expect("programs are in a folder").join("etcd-server")
 }
 
 /// Whether the server under test is this project's, and not a real etcd.

@@ -89,6 +89,26 @@ fn etcdctl_3_7_reads_a_range_in_parts() {
     check(&Plan::namespaces(), &Etcdctl::newest(), "etcdctl-3.7-stream");
 }
 
+/// Passwords that are hashed quickly: each command logs in anew.
+fn with_users() -> Plan {
+    Plan::namespaces().flag("--bcrypt-cost=4")
+}
+
+#[test]
+fn etcdctl_3_4_manages_users_and_roles_without_tls() {
+    check(&with_users(), &Etcdctl::debian(), "etcdctl-3.4-auth");
+}
+
+#[test]
+fn etcdctl_3_7_manages_users_and_roles_without_tls() {
+    check(&with_users(), &Etcdctl::newest(), "etcdctl-3.7-auth");
+}
+
+#[test]
+fn a_certificate_names_the_user_of_etcdctl_3_7() {
+    check(&with_users().client_tls(), &Etcdctl::newest(), "etcdctl-3.7-certificate");
+}
+
 /// An answer without what differs from cluster to cluster: the scheme, times, sizes, terms.
 fn normalise(answer: &str) -> String {
     let answer = answer.replace("https://", "http://");

@@ -4,7 +4,7 @@ use etcd_tests::client::Consistency;
 use etcd_tests::cluster::eventually;
 use etcd_tests::{Client, Cluster, Network, Plan, Signal};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tonic::Code;
@@ -12,10 +12,14 @@ use tonic::Code;
 /// How many registers there are, each with one writer.
 const REGISTERS: usize = 3;
 
-/// Counters that writers raise; each put is one more than the last.
+/// Keys that writers change.
 #[derive(Default)]
 struct Registers {
+    /// How many puts were acknowledged.
     acknowledged: [AtomicU64; REGISTERS],
+    /// The revision of the last of them. What a register holds says less: a put that failed may take
+    /// effect later, when what was under way to a member that was cut off arrives at last.
+    revision: [AtomicI64; REGISTERS],
     stopped: AtomicBool,
 }
 
@@ -34,7 +38,7 @@ struct Seen {
 }
 
 impl Registers {
-    /// Raises a register through the members in turn until stopped.
+    /// Changes a register through the members in turn until stopped.
     fn write(&self, register: usize, urls: &[String]) {
         let patience = Duration::from_secs(2);
         let clients: Vec<_> =
@@ -45,7 +49,10 @@ impl Registers {
                 return;
             }
             match clients[turn % clients.len()].put(&key(register), &value.to_string()) {
-                Ok(_) => self.acknowledged[register].store(value, Ordering::SeqCst),
+                Ok(revision) => {
+                    self.revision[register].store(revision, Ordering::SeqCst);
+                    self.acknowledged[register].fetch_add(1, Ordering::SeqCst);
+                }
                 Err(_) => turn += 1,
             }
         }
@@ -61,11 +68,11 @@ impl Registers {
                 break;
             }
             let register = turn % REGISTERS;
-            let least = self.acknowledged[register].load(Ordering::SeqCst);
+            let least = self.revision[register].load(Ordering::SeqCst);
             match client.get(&key(register), Consistency::Linearizable) {
                 Ok(answer) => {
-                    let value = answer.map_or(0, |kv| number(&kv.value));
-                    assert!(value >= least, "{url} answered {value} after {least} was written");
+                    let revision = answer.map_or(0, |kv| kv.mod_revision);
+                    assert!(revision >= least, "{url} answered {revision} after {least}");
                     seen.fresh += 1;
                     seen.last_success = Some(Instant::now());
                 }
@@ -76,11 +83,6 @@ impl Registers {
     }
 }
 
-fn number(text: &[u8]) -> u64 {
-    let text = std::str::from_utf8(text).expect("digits");
-    text.parse().expect("a number")
-}
-
 fn reader(registers: &Arc<Registers>, namespace: &str, url: &str) -> JoinHandle<Seen> {
     let (registers, namespace, url) = (Arc::clone(registers), namespace.to_owned(), url.to_owned());
     std::thread::spawn(move || {
@@ -89,7 +91,7 @@ fn reader(registers: &Arc<Registers>, namespace: &str, url: &str) -> JoinHandle<
     })
 }
 
-/// Waits until every register was raised, from now on, by at least `more`.
+/// Waits until every register was changed, from now on, at least `more` times.
 fn wait_for_writes(registers: &Registers, more: u64) {
     let then: Vec<u64> = registers.acknowledged.each_ref().map(load).to_vec();
     eventually(Duration::from_secs(20), "writes go on", || {

@@ -1,0 +1,34 @@
+//! Puts and deletes.
+
+use super::words::{key, range_end, rarely, value};
+use bytes::Bytes;
+use etcd_proto::etcdserverpb::{DeleteRangeRequest, PutRequest};
+use proptest::prelude::*;
+
+pub(super) fn put() -> impl Strategy<Value = PutRequest> {
+    // No lease exists.
+    let lease = prop_oneof![30 => Just(0), 1 => Just(7i64), 1 => Just(-1)];
+    (key(), value(), lease, any::<bool>(), rarely(), rarely()).prop_map(
+        |(key, value, lease, prev_kv, ignore_value, ignore_lease)| PutRequest {
+            key,
+            // Mostly what is legal together with the flag.
+            value: if ignore_value && value != "10" { Bytes::new() } else { value },
+            lease,
+            prev_kv,
+            ignore_value,
+            ignore_lease,
+        },
+    )
+}
+
+pub(super) fn delete_range() -> impl Strategy<Value = DeleteRangeRequest> {
+    let end = prop_oneof![
+        3 => Just(Bytes::new()),
+        1 => range_end(),
+    ];
+    (key(), end, any::<bool>()).prop_map(|(key, range_end, prev_kv)| DeleteRangeRequest {
+        key,
+        range_end,
+        prev_kv,
+    })
+}
