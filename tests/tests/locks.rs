@@ -97,6 +97,10 @@ async fn a_lock_is_held_by_one_at_a_time_and_goes_on_in_order() {
     // One goes away, and the cluster's leader dies: the others still come in order.
     third.abort();
     wait_for_keys(one, "lock/", &["lock/1", "lock/-2", "lock/4"]).await;
+    // Whoever waits has looked for the one before it, and only listens now.
+    for _ in 0..20 {
+        wait_for_keys(two, "lock/", &["lock/1", "lock/-2", "lock/4"]).await;
+    }
     tokio::task::block_in_place(|| {
         cluster.members[leader].end(Signal::KILL);
         cluster.leader();
@@ -134,8 +138,12 @@ async fn an_election_has_one_leader_whom_everybody_hears() {
     let mut client = ElectionClient::new(all[1].clone());
     let name = || LeaderRequest { name: "vote".into() };
     check_refused(client.leader(name()).await, "election: no leader");
-    let mut stream = client.observe(name()).await.expect("a stream").into_inner();
+    // A server may say nothing at all before there is a leader.
+    let mut listener = client.clone();
+    let stream = tokio::spawn(async move { listener.observe(name()).await });
     let first = campaign(&all[0], 1, "one").await;
+    let stream = in_time(stream).await.expect("no panic").expect("a stream");
+    let mut stream = stream.into_inner();
     assert_eq!((&first.key[..], first.lease), (&b"vote/1"[..], 1));
     assert_eq!(observed(&mut stream).await, ("vote/1".to_owned(), "one".to_owned()));
     let other = all[2].clone();

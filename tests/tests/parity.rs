@@ -50,7 +50,10 @@ fn assert_equal(outcome: &Outcome, sequences: u64) {
     // The operations must not drift to where nearly all of them are refused.
     for kind in ["put", "range", "txn", "delete-range", "hash-kv"] {
         let (succeeded, refused) = (outcome.counts.succeeded(kind), outcome.counts.refused(kind));
-        assert!(succeeded > refused && succeeded > 0, "{kind}: {succeeded} of {refused} refused");
+        assert!(
+            succeeded > refused && succeeded > 0,
+            "{kind}: {succeeded} succeeded, {refused} did not"
+        );
     }
     assert!(outcome.counts.succeeded("compact") > 0, "no compaction");
     assert!(outcome.counts.responses as u64 > 10 * sequences, "watchers were told nothing");
@@ -58,19 +61,19 @@ fn assert_equal(outcome: &Outcome, sequences: u64) {
 
 #[test]
 fn one_member_answers_as_etcd_does() {
-    let sequences = 80;
+    let sequences = 60;
     assert_equal(&run(Subject::Members(1), sequences), sequences);
 }
 
 #[test]
 fn each_of_three_members_answers_as_etcd_does() {
-    let sequences = 40;
+    let sequences = 30;
     assert_equal(&run(Subject::Members(3), sequences), sequences);
 }
 
 /// What is heeded of all that etcd leaves open is enough, and not more than the truth.
 #[test]
 fn etcd_answers_as_etcd_does() {
-    let sequences = 40;
+    let sequences = 20;
     assert_equal(&run(Subject::Reference, sequences), sequences);
 }

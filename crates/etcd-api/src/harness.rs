@@ -151,7 +151,7 @@ fn authentication() -> AuthenticationOptions {
 }
 
 /// With etcd's own default times.
-fn leases() -> LeaseOptions {
+pub(crate) fn leases() -> LeaseOptions {
     LeaseOptions {
         connect: Arc::new(|_| Err("there is nobody else".to_owned())),
         heartbeat_interval: Duration::from_millis(100),

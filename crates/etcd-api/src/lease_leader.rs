@@ -22,6 +22,14 @@ const RETRY_PACE: Duration = Duration::from_millis(50);
 /// The metadata that says of which cluster the asking member is.
 pub(crate) const CLUSTER: &str = "x-etcd-cluster-id";
 
+/// Who leads.
+enum Leader {
+    /// This member.
+    Here,
+    /// Another one.
+    There(Member),
+}
+
 /// What this member can say of a lease.
 pub(crate) enum Word<T> {
     /// It knows.
@@ -72,10 +80,9 @@ impl Api {
     pub(crate) async fn renew_lease(&self, id: i64) -> Result<i64, Error> {
         let deadline = Instant::now() + self.limits.request_timeout;
         loop {
-            let leader = self.wait_for_leader(deadline).await?;
-            let word = match leader.id == self.member_id {
-                true => self.renew_lease_here(id).await?,
-                false => self.renew_lease_there(&leader, id, deadline).await,
+            let word = match self.wait_for_leader(deadline).await? {
+                Leader::Here => self.renew_lease_here(id).await?,
+                Leader::There(leader) => self.renew_lease_there(&leader, id, deadline).await,
             };
             match word {
                 Word::Known(ttl_seconds) => return Ok(ttl_seconds),
@@ -93,10 +100,11 @@ impl Api {
         deadline: Instant,
     ) -> Result<Option<LeaseTimeToLiveResponse>, Error> {
         loop {
-            let leader = self.wait_for_leader(deadline).await?;
-            let word = match leader.id == self.member_id {
-                true => self.lease_time_to_live_here(&request).await?,
-                false => self.lease_time_to_live_there(&leader, &request, deadline).await,
+            let word = match self.wait_for_leader(deadline).await? {
+                Leader::Here => self.lease_time_to_live_here(&request).await?,
+                Leader::There(leader) => {
+                    self.lease_time_to_live_there(&leader, &request, deadline).await
+                }
             };
             match word {
                 Word::Known(response) => return Ok(Some(response)),
@@ -244,15 +252,18 @@ impl Api {
     }
 
     /// The leader, as soon as there is one.
-    async fn wait_for_leader(&self, deadline: Instant) -> Result<Member, Error> {
+    async fn wait_for_leader(&self, deadline: Instant) -> Result<Leader, Error> {
         loop {
             if self.stopping.is_stopping() {
                 return Err(Error::Stopped);
             }
-            let known = self.raft.leader();
-            let cluster = self.views.cluster();
-            if let Some(leader) = known.and_then(|leader| cluster.members.get(leader)) {
-                return Ok(leader.clone());
+            if let Some(leader) = self.raft.leader() {
+                if leader == self.member_id {
+                    return Ok(Leader::Here);
+                }
+                if let Some(leader) = self.views.cluster().members.get(leader) {
+                    return Ok(Leader::There(leader.clone()));
+                }
             }
             if Instant::now() >= deadline {
                 return Err(Error::NoLeader);

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming};
 
-use crate::Limits;
-use crate::harness::{CLUSTER, Harness, MEMBER, Start, get, put};
+use crate::harness::{CLUSTER, Harness, MEMBER, Start, get, leases as options, put};
+use crate::{Api, LeaseOptions, Leases, Limits};
 
 /// Longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -223,4 +223,20 @@ async fn streams_end_when_the_member_stops() {
     harness.stopping.stop();
     let stopped = (Code::Unavailable, "etcdserver: server stopped".to_owned());
     assert_eq!(refused(stream.answer().await), stopped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_lease_has_its_whole_time_for_the_next_leader_too() {
+    let harness = Harness::alone().await;
+    grant(&harness, 7, 1000).await.expect("a lease");
+    let options = LeaseOptions { checkpoint: true, fast_keep_alive: false, ..options() };
+    let api = Api { leases: Leases::new(MEMBER, options), ..harness.api.clone() };
+    let lessor = &harness.views.lessor;
+    api.checkpoint_leases(vec![(7, 400), (8, 1)]).await.expect("noted");
+    assert_eq!(lessor.remaining_at_checkpoint(7), 400);
+    let left = time_to_live(&harness, 7).await.0;
+    assert!(left > 900, "what is left here is not touched: {left}");
+    assert_eq!(api.renew_lease(7).await, Ok(1000));
+    assert_eq!(lessor.remaining_at_checkpoint(7), 0);
+    assert_eq!(api.renew_lease(8).await, Ok(0));
 }

@@ -83,7 +83,8 @@ impl Leases {
                 channel
             }
         };
-        Ok(LeaderClient::new(channel))
+        // A lease may have any number of keys.
+        Ok(LeaderClient::new(channel).max_decoding_message_size(usize::MAX))
     }
 
     /// Lets go of the connection to the leader: it failed.

@@ -2,8 +2,11 @@
 //!
 //! - [`routes`] makes the services of an [`Api`], the handle on everything that they need: KV,
 //!   Cluster, Maintenance and gRPC's own health service. What is not built is not registered.
+//! - [`add_peer_routes`] is what other members ask of this one while it leads, and [`expire_leases`]
+//!   its round: [`Leases`] has what both need.
 //! - [`Error`] is the one table of errors to statuses; no other place makes a status of its own.
 //! - [`Limits`] bounds what a client may ask.
+//! - [`Authentication`] is how clients prove who they are: tokens, passwords, certificates.
 //!
 //! A request is checked for its shape, becomes a command and waits for raft, or a read that waits
 //! for a barrier; the answer gets its header here.

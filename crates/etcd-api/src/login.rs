@@ -71,9 +71,9 @@ impl Api {
             simple_token,
             ..InternalAuthenticateRequest::default()
         };
-        let mut command =
+        let command =
             InternalRaftRequest { authenticate: Some(authenticate), ..Default::default() };
-        let answer = self.propose(&mut command, deadline).await?;
+        let answer = self.propose(&command, deadline).await?;
         let Answer::Auth(AuthAnswer::Authenticated { token, identity }, revision) = answer else {
             return Err(unexpected());
         };

@@ -72,7 +72,18 @@ fn misframed(status: &Status) -> Option<Status> {
                                grpc-encoding was specified";
     const FLAG: &str = "protocol error: received message with invalid compression flag: ";
     const ENCODING: &str = "Content is compressed with `";
+    const PACKED: &str = "Error decompressing: ";
+    const UNPACKED: &str = "size limit, of ";
     let text = status.message();
+    if let Some(reason) = text.strip_prefix(PACKED) {
+        return Some(match reason.strip_prefix(UNPACKED).and_then(|text| text.split(' ').next()) {
+            Some(limit) => Status::resource_exhausted(format!(
+                "grpc: received message after decompression larger than max {limit}"
+            )),
+            // Decompressors have words of their own for each damage, but it is damage to all.
+            None => Status::internal("grpc: failed to read decompressed data: unexpected EOF"),
+        });
+    }
     match status.code() {
         Code::Internal if text == NO_ENCODING => {
             Some(Status::internal("grpc: compressed flag set with identity or empty encoding"))

@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::routing::any;
 use etcd_nesting::Deep;
 use etcd_proto::etcdserverpb::{TxnRequest, TxnResponse};
+use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Response, Status};
 
@@ -29,7 +30,8 @@ async fn serve(State(api): State<Arc<Api>>, request: Request) -> axum::response:
     let received = api.limits.max_message_bytes();
     let mut grpc = Grpc::new(TxnCodec)
         .max_decoding_message_size(received)
-        .max_encoding_message_size(MAX_SENT_BYTES);
+        .max_encoding_message_size(MAX_SENT_BYTES)
+        .accept_compressed(CompressionEncoding::Gzip);
     grpc.unary(Txn(KvService::new(api)), request).await.map(axum::body::Body::new)
 }
 

@@ -210,7 +210,7 @@ async fn a_start_that_is_compacted_is_cancelled_after_its_creation() {
 #[tokio::test]
 async fn a_client_that_asks_no_more_is_still_told() {
     let harness = Harness::alone().await;
-    let mut client = Client::open(&harness).await;
+    let client = Client::open(&harness).await;
     client.create(on("a"));
     let Client { requests, responses } = client;
     drop(requests);

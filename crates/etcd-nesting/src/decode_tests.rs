@@ -1,3 +1,5 @@
+//! Txns from bytes: how deep, in how many pieces, and what is no txn.
+
 use super::*;
 use crate::encode;
 use crate::nested::levels;

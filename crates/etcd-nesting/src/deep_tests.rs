@@ -1,3 +1,5 @@
+//! The deepest messages there are, on stacks that are far too small for recursion.
+
 use super::*;
 use crate::decode::tests::on_small_stack;
 use crate::{LIMIT, decode_command, encode};

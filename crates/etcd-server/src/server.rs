@@ -72,11 +72,7 @@ impl Server {
         )?;
         let peer_listener = PeerListener::bind(peer_options(&member, doors.peer), doors.san_check)?;
         let client_doors = ClientDoors::bind(&member, doors.client)?;
-        let dialer = Dialer::new(DialOptions {
-            tls: doors.dialer,
-            connect_timeout: DIAL_TIME + member.election_timeout,
-            ..DialOptions::default()
-        });
+        let dialer = Dialer::new(dial_options(&member, doors.dialer));
 
         let places = Places {
             data: member.data_dir.clone(),
@@ -260,6 +256,11 @@ fn peer_options(member: &Member, tls: Option<etcd_transport::ServerTls>) -> List
         share_port: member.socket_reuse_port,
         ..ListenOptions::default()
     }
+}
+
+fn dial_options(member: &Member, tls: Option<etcd_transport::ClientTls>) -> DialOptions {
+    let connect_timeout = DIAL_TIME + member.election_timeout;
+    DialOptions { tls, connect_timeout, ..DialOptions::default() }
 }
 
 fn raft_options(

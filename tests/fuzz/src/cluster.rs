@@ -13,11 +13,13 @@ use prost::Message;
 
 use crate::input::{Kind, Request};
 use crate::member::Member;
+use crate::watchers::Watchers;
 
 /// Two members: the client's, which answers, and another, which only follows.
 pub struct Cluster {
     asked: Member,
     other: Member,
+    watchers: Watchers,
     limits: Limits,
 }
 
@@ -30,13 +32,16 @@ impl Default for Cluster {
 impl Cluster {
     /// Two members without keys.
     pub fn new() -> Cluster {
-        Cluster { asked: Member::new(), other: Member::new(), limits: Limits::default() }
+        let (asked, other) = (Member::new(), Member::new());
+        let watchers = Watchers::new(&asked.views);
+        Cluster { asked, other, watchers, limits: Limits::default() }
     }
 
     /// Forgets all keys.
     pub fn clear(&mut self) {
         self.asked.clear();
         self.other.clear();
+        self.watchers = Watchers::new(&self.asked.views);
     }
 
     /// Serves a request as a server does.
@@ -74,13 +79,16 @@ impl Cluster {
                 }));
             }
             Kind::Watch => {
-                read::<WatchRequest>(message);
+                if let Some(request) = read::<WatchRequest>(message) {
+                    self.watchers.serve(request);
+                }
             }
             // Nobody checks the shape of what is in the log.
             Kind::Command => {
                 let _ = self.execute(&message);
             }
         }
+        self.watchers.listen();
     }
 
     fn range(&mut self, range: RangeRequest) {

@@ -11,6 +11,7 @@
 
 pub mod input;
 mod member;
+mod watchers;
 mod cluster;
 pub mod seeds;
 

@@ -27,7 +27,10 @@ pub fn seeds() -> Vec<(String, Vec<u8>)> {
         ("deep txns", input(&[put("a", "1"), txn(&nested(60)), txn(&nested(140))])),
         ("compares", input(&[put("a", "1"), txn(&comparing())])),
         ("kept values", input(&[put("a", "1"), kept(true, false), kept(false, true)])),
-        ("watches", input(&watches())),
+        (
+            "watches",
+            input(&[&watches()[..1], &[put("a", "1"), delete("a", "")], &watches()[1..]].concat()),
+        ),
     ];
     seeds.push(("commands", input(&commands())));
     seeds.into_iter().map(|(name, input)| (name.replace(' ', "-"), input)).collect()

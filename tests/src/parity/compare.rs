@@ -77,6 +77,18 @@ impl Parts {
         self.controls.iter().filter(|control| control.created)
     }
 
+    /// Joins what a watcher is told of the past at one time.
+    pub(crate) fn join_replays(&mut self) {
+        let revision = |response: &WatchResponse| response.header.as_ref().map(|h| h.revision);
+        for responses in self.watchers.values_mut() {
+            join(responses, |last, next| {
+                kind(last) == Kind::Events
+                    && kind(next) == Kind::Events
+                    && revision(last) == revision(next)
+            });
+        }
+    }
+
     /// Whether creates and cancels were answered alike.
     pub(crate) fn has_same_controls(&self, other: &Parts) -> bool {
         self.controls == other.controls
@@ -103,10 +115,18 @@ impl Parts {
 
 /// Where a response is split depends on the sizes of ids, which differ.
 fn join_fragments(responses: &mut Vec<WatchResponse>) {
+    join(responses, |last, _| last.fragment);
+}
+
+/// Joins events of responses with those before that they belong to.
+fn join(
+    responses: &mut Vec<WatchResponse>,
+    belongs: impl Fn(&WatchResponse, &WatchResponse) -> bool,
+) {
     let mut joined: Vec<WatchResponse> = Vec::new();
     for response in responses.drain(..) {
         match joined.last_mut() {
-            Some(last) if last.fragment => {
+            Some(last) if belongs(last, &response) => {
                 last.fragment = response.fragment;
                 last.events.extend(response.events);
             }
@@ -114,6 +134,17 @@ fn join_fragments(responses: &mut Vec<WatchResponse>) {
         }
     }
     *responses = joined;
+}
+
+/// Whether this project's server may have told the past in several responses: it keeps no more than
+/// a mebibyte of it at a time for all watchers of a stream, where etcd counts a thousand revisions.
+pub(crate) fn is_told_in_parts(log: &Log, maker: Maker) -> bool {
+    let weight = |response: &WatchResponse| {
+        // The server keeps more of an event than its bytes, and not its previous value.
+        let kvs = response.events.iter().filter_map(|event| event.kv.as_ref());
+        kvs.map(|kv| kv.encoded_len() + 512).sum::<usize>()
+    };
+    maker == Maker::Us && log.responses.iter().map(weight).sum::<usize>() >= 1 << 20
 }
 
 /// What of a fragmented response of this project's server is not as etcd splits: a part holds one

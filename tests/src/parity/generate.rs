@@ -18,6 +18,16 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 /// An operation that can still be made simpler.
 pub type Tree = Box<dyn ValueTree<Value = Step>>;
 
+/// One of so many sequences begins with values that are long for a watcher.
+const LONG_EVERY: u64 = 10;
+
+/// How many of them there are.
+const LONG_PUTS: usize = 12;
+
+/// The stack of a thread that makes sequences: without optimisation a strategy of nested
+/// transactions takes much.
+pub const STACK: usize = 64 << 20;
+
 /// Makes the sequences of a seed.
 pub struct Generator {
     strategy: BoxedStrategy<Step>,
@@ -40,8 +50,24 @@ impl Generator {
         let tree = |runner: &mut _| -> Tree {
             Box::new(self.strategy.new_tree(runner).expect("no strategy here refuses anything"))
         };
-        (0..operations).map(|_| tree(&mut runner)).collect()
+        let mut trees: Vec<Tree> = Vec::new();
+        if number % LONG_EVERY == LONG_EVERY - 1 {
+            trees.extend(long_puts().map(|step| -> Tree {
+                Box::new(step.new_tree(&mut runner).expect("no strategy here refuses anything"))
+            }));
+        }
+        trees.resize_with(operations, || tree(&mut runner));
+        trees
     }
+}
+
+/// So many puts of long values that a watcher gets them in fragments, and one that does.
+fn long_puts() -> impl Iterator<Item = BoxedStrategy<Step>> {
+    let step = |operation| Step { member: 0, operation };
+    let put = move || writes::long_put().prop_map(move |put| step(Operation::Put(put))).boxed();
+    let puts = std::iter::repeat_with(put).take(LONG_PUTS);
+    let watch = watches::fragmented(NEWEST - LONG_PUTS as i64 + 1).prop_map(step).boxed();
+    puts.chain([watch])
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -81,8 +107,12 @@ mod tests {
     #[test]
     fn a_seed_and_a_number_always_make_the_same_sequence() {
         let show = |seed, number| {
-            let sequence = Generator::new(seed).sequence(number, 50);
-            sequence.iter().map(|tree| format!("{:?}\n", tree.current())).collect::<String>()
+            let show = move || {
+                let sequence = Generator::new(seed).sequence(number, 50);
+                sequence.iter().map(|tree| format!("{:?}\n", tree.current())).collect::<String>()
+            };
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn(show);
+            thread.expect("a thread").join().expect("a sequence")
         };
         assert_eq!(show(1, 2), show(1, 2));
         assert_ne!(show(1, 2), show(1, 3));

@@ -2,8 +2,11 @@
 //!
 //! | etcd 3.4 | so |
 //! |---|---|
+//! | takes sort orders and targets that do not exist | none is asked for |
+//! | in a transaction looks for a kept value before the lease | no put has both |
 //! | has no RangeStream | it is not called |
 //! | refuses HashKV at the revision of the last compaction | it is not asked |
+//! | keeps no hashes of earlier compactions | they are not asked for, and there is no compaction at 0 |
 //! | has no `hash_revision` in a HashKV's answer | it is taken out of both |
 //! | creates a watcher with a negative start revision, and then cancels it as compacted | none is made |
 //! | answers a progress request for watchers that are not done with the past, or not there | none is made |
@@ -12,8 +15,10 @@
 use super::answer::Answer;
 use super::moment::Position;
 use super::operation::{Ask, Operation};
-use etcd_proto::etcdserverpb::StatusRequest;
 use etcd_proto::etcdserverpb::maintenance_client::MaintenanceClient;
+use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
+use etcd_proto::etcdserverpb::request_op::Request;
+use etcd_proto::etcdserverpb::{RangeRequest, StatusRequest, TxnRequest};
 use tonic::transport::Channel;
 
 /// Which of them apply.
@@ -45,9 +50,11 @@ impl Known {
         }
         match operation {
             Operation::RangeStream(_) => None,
-            Operation::HashKv(revision) if revision == position.compacted => None,
+            Operation::Range(range) if !is_sort_known(&range) => None,
+            Operation::Txn(txn) if !is_alike(&txn) => None,
+            Operation::HashKv(revision) if (1..=position.compacted).contains(&revision) => None,
             Operation::HashKv(0) if position.newest == position.compacted => None,
-            Operation::Compact(compact) if compact.revision == position.newest => None,
+            Operation::Compact(compact) if [0, position.newest].contains(&compact.revision) => None,
             Operation::Watch { stream, mut asks } => {
                 asks.retain(|ask| match ask {
                     Ask::Progress => false,
@@ -69,4 +76,17 @@ impl Known {
             response.hash_revision = 0;
         }
     }
+}
+
+fn is_sort_known(range: &RangeRequest) -> bool {
+    SortOrder::try_from(range.sort_order).is_ok() && SortTarget::try_from(range.sort_target).is_ok()
+}
+
+fn is_alike(txn: &TxnRequest) -> bool {
+    txn.success.iter().chain(&txn.failure).all(|operation| match &operation.request {
+        Some(Request::RequestRange(range)) => is_sort_known(range),
+        Some(Request::RequestTxn(nested)) => is_alike(nested),
+        Some(Request::RequestPut(put)) => put.lease == 0 || !put.ignore_value,
+        _ => true,
+    })
 }

@@ -1,7 +1,7 @@
 //! Many sequences, on several pairs of servers at a time.
 
 use super::counts::Counts;
-use super::generate::Generator;
+use super::generate::{Generator, STACK};
 use super::pair::{Found, Pair};
 use super::reference::Program;
 use super::servers::Subject;
@@ -18,9 +18,6 @@ pub const SEQUENCES_PER_STORE: u64 = 20;
 
 /// How long a server has for what it must send by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A lane's stack: without optimisation a strategy of nested transactions takes much.
-const STACK: usize = 64 << 20;
 
 /// What to run.
 #[derive(Debug, Clone)]

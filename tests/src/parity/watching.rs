@@ -1,7 +1,7 @@
 //! One watch stream to both servers, and what its watchers must get.
 
 use super::MAX_RESPONSE_BYTES;
-use super::compare::{Maker, Parts, fault, split_fault};
+use super::compare::{Maker, Parts, fault, is_told_in_parts, split_fault};
 use super::difference::{Difference, show, show_refusal};
 use super::events::Events;
 use super::log::{Expected, Log};
@@ -175,7 +175,12 @@ impl Watching {
         let asked = self.watchers.iter().map(|(id, watcher)| (*id, watcher.create.clone()));
         let asked = asked.collect();
         let parts = |end: &End| Parts::of(&end.log, &asked, end.maker);
-        (parts(&self.reference), parts(&self.subject))
+        let (mut reference, mut subject) = (parts(&self.reference), parts(&self.subject));
+        if is_told_in_parts(&self.subject.log, self.subject.maker) {
+            reference.join_replays();
+            subject.join_replays();
+        }
+        (reference, subject)
     }
 
     /// The watchers that both say to have created.

@@ -2,7 +2,10 @@
 
 use crate::case::{Case, Server};
 use etcd_tests::{Call, wire};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::Method;
+use std::io::Write as _;
 
 fn message() -> Vec<u8> {
     wire::bytes(1, b"k")
@@ -59,6 +62,34 @@ fn compression_is_told_apart_as_etcd_does() {
         Case::call("an unknown one", encoded(1, "zzz"), unknown),
         Case::call("an unknown one, not used", encoded(0, "zzz"), unknown),
         Case::call("an unknown flag", frame(2, length), flag),
+    ]);
+}
+
+/// A call whose message is compressed, and whose end may be missing.
+fn gzipped(method: &str, message: &[u8], missing: usize) -> Call {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(message).expect("memory takes it");
+    let mut packed = gzip.finish().expect("memory takes it");
+    packed.truncate(packed.len() - missing);
+    let length = u32::try_from(packed.len()).expect("it is short");
+    Call::new(method).frame(1, length, &packed).header("grpc-encoding", b"gzip")
+}
+
+#[test]
+fn compressed_messages_are_served_and_may_not_be_larger_than_others() {
+    let server = Server::start(&[]);
+    let put = [wire::bytes(1, b"k"), wire::bytes(2, &[b'v'; 1_000_000])].concat();
+    let huge = [wire::bytes(1, b"k"), wire::bytes(2, &[b'v'; 30_000_000])].concat();
+    let txn = wire::bytes(2, &wire::bytes(2, &put));
+    let cut = "Internal: grpc: failed to read decompressed data: unexpected EOF";
+    let over =
+        "ResourceExhausted: grpc: received message after decompression larger than max 2097152";
+    server.check(vec![
+        Case::call("a put", gzipped("KV/Put", &put, 0), "OK"),
+        Case::call("a txn", gzipped("KV/Txn", &txn, 0), "OK"),
+        Case::call("half a put", gzipped("KV/Put", &put, 9), cut),
+        Case::call("too large a put", gzipped("KV/Put", &huge, 0), over),
+        Case::call("too large a txn", gzipped("KV/Txn", &huge, 0), over),
     ]);
 }
 
@@ -132,7 +163,6 @@ fn timeouts_that_are_none_are_refused() {
         timed("1.5S", half),
         timed("5S", "OK"),
         timed("99999999H", "OK"),
-        timed("0n", "DeadlineExceeded: context deadline exceeded"),
     ]);
 }
 

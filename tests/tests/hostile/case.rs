@@ -1,7 +1,7 @@
 //! One odd request and its answer.
 
 use etcd_tests::process::server_is_ours;
-use etcd_tests::{Call, Member, Raw};
+use etcd_tests::{Call, Member, Raw, Turn};
 use std::fmt::Write as _;
 use tempfile::TempDir;
 
@@ -42,17 +42,19 @@ impl Case {
 pub(crate) struct Server {
     pub(crate) member: Member,
     _home: TempDir,
+    _turn: Turn,
 }
 
 impl Server {
     /// With these flags beside the usual ones.
     pub(crate) fn start(flags: &[&str]) -> Server {
+        let turn = Turn::take();
         let home = TempDir::with_prefix("etcd-test-").expect("a temporary folder");
         let mut member = Member::alone(home.path());
         member.arguments.extend(flags.iter().map(|&flag| flag.to_owned()));
         member.start();
         member.wait_until_ready();
-        Server { member, _home: home }
+        Server { member, _home: home, _turn: turn }
     }
 
     pub(crate) fn connect(&self) -> Raw {

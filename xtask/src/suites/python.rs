@@ -23,6 +23,7 @@ const PACKAGES: &[&str] = &[
     "setuptools==59.8.0",
     "six==1.17.0",
     "tenacity==6.1.0",
+    "wheel==0.45.1",
 ];
 /// Tests that fail with a real etcd too. This one looks for a module under a name that it never had.
 const BROKEN: &[&str] = &["TestClient::test_user_pwd_auth"];

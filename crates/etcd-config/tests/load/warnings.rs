@@ -26,10 +26,10 @@ fn a_plain_start_is_told_about_its_name_directory_and_shared_listeners() {
 #[test]
 fn flags_without_effect_share_one_warning() {
     check(
-        &["--max-wals=7", "--cors=*", "--metrics=", "--name=b"],
+        &["--max-wals=7", "--cors=*", "--enable-pprof", "--name=b"],
         &[],
         expect![[r#"
-            Warn: flags without effect in this version were set flags=max-wals,metrics
+            Warn: flags without effect in this version were set flags=enable-pprof,max-wals
         "#]],
     );
 }

@@ -28,6 +28,21 @@ pub(super) fn close() -> impl Strategy<Value = Operation> {
     (0..STREAMS, close).prop_map(|(stream, close)| Operation::Close { stream, close })
 }
 
+/// A watcher of everything from a revision on that wants its responses in fragments.
+pub(super) fn fragmented(start_revision: i64) -> impl Strategy<Value = Operation> {
+    (0..STREAMS, any::<bool>()).prop_map(move |(stream, prev_kv)| {
+        let create = WatchCreateRequest {
+            key: "\0".into(),
+            range_end: "\0".into(),
+            start_revision,
+            prev_kv,
+            fragment: true,
+            ..WatchCreateRequest::default()
+        };
+        Operation::Watch { stream, asks: vec![Ask::Create(create)] }
+    })
+}
+
 fn create() -> impl Strategy<Value = WatchCreateRequest> {
     let watch_id = prop_oneof![4 => Just(0), 1 => id()];
     let flags = (rarely(), any::<bool>(), rarely());

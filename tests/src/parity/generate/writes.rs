@@ -21,6 +21,15 @@ pub(super) fn put() -> impl Strategy<Value = PutRequest> {
     )
 }
 
+/// Of a value that takes most of what a request may.
+pub(super) fn long_put() -> impl Strategy<Value = PutRequest> {
+    (key(), prop::sample::select(vec![50_000, 60_000])).prop_map(|(key, size)| PutRequest {
+        key,
+        value: vec![b'l'; size].into(),
+        ..PutRequest::default()
+    })
+}
+
 pub(super) fn delete_range() -> impl Strategy<Value = DeleteRangeRequest> {
     let end = prop_oneof![
         3 => Just(Bytes::new()),
