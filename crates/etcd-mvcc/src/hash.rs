@@ -77,8 +77,8 @@ impl Hasher {
     /// Begins a hash up to `revision` that a client asks for, as under the compact revision
     /// `compacted`. The store must not yet be compacted beyond `revision`.
     pub(crate) fn for_client(store: &Store, compacted: i64, revision: i64) -> Hasher {
-        let is_live = |life: &Generations| life.at(revision).is_some();
-        Hasher::begin(compacted, revision, keep_if_any(store, is_live))
+        let is_kept = |life: &Generations| life.kept_at(revision).is_some();
+        Hasher::begin(compacted, revision, keep_if_any(store, is_kept))
     }
 
     /// Begins the hash of a compaction at `revision` after one at `compacted`. What it keeps is not
@@ -101,7 +101,7 @@ impl Hasher {
             let record = Record::parse(value).map_err(damaged)?;
             let keeps = |life: &Generations| match self.keep {
                 Keep::LiveKeys => {
-                    life.at(self.revision).is_some_and(|state| state.revision == row.revision)
+                    life.kept_at(self.revision).is_some_and(|state| state.revision == row.revision)
                 }
                 Keep::Everything => life.needs(self.compacted, row.revision),
             };

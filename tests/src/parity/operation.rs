@@ -7,6 +7,7 @@ use etcd_proto::etcdserverpb::{
     CompactionRequest, DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest,
     WatchCancelRequest, WatchCreateRequest, WatchProgressRequest, WatchRequest,
 };
+use prost::Message as _;
 
 /// Watch streams that are open at the same time.
 pub const STREAMS: usize = 3;
@@ -90,6 +91,16 @@ impl Operation {
             Operation::HashKv(_) => "hash-kv",
             Operation::Watch { .. } => "watch",
             Operation::Close { .. } => "close",
+        }
+    }
+
+    /// The bytes of its message, if it becomes a command.
+    pub(crate) fn command_bytes(&self) -> usize {
+        match self {
+            Operation::Put(put) => put.encoded_len(),
+            Operation::DeleteRange(delete) => delete.encoded_len(),
+            Operation::Txn(txn) => txn.encoded_len(),
+            _ => 0,
         }
     }
 

@@ -144,6 +144,19 @@ impl Generations {
         }
     }
 
+    /// The same, but `None` also for a key that was deleted and put again at `at` itself: in etcd a
+    /// compaction there looks at the life that ended, and keeps nothing of it.
+    pub(crate) fn kept_at(&self, at: i64) -> Option<KeyState> {
+        let begins_anew = match self {
+            Generations::One { .. } => false,
+            Generations::Many(many) => {
+                let mut ends = many.ends.iter().rev().map(|&end| many.steps[end as usize].main);
+                ends.find(|&end| end <= at) == Some(at)
+            }
+        };
+        if begins_anew { None } else { self.at(at) }
+    }
+
     /// The key after all its changes; `None` when absent.
     pub(crate) fn newest(&self) -> Option<KeyState> {
         match self {

@@ -92,6 +92,27 @@ fn a_compaction_at_zero_leaves_its_hash_too() {
 }
 
 #[test]
+fn a_key_deleted_and_put_again_by_one_transaction_is_not_kept_at_its_revision() {
+    let mut bench = Bench::new();
+    bench.put("a", "");
+    bench.put("c", "");
+    bench.txn(|txn| {
+        assert_eq!(txn.delete_range(span("\0", "\0"), Previous::Ignored).unwrap().deleted, 2);
+        txn.put(put("c", "")).unwrap();
+    });
+    bench.compact(2).unwrap();
+    check(&bench, 0, 2_354_145_911, 2, 4);
+    let mut bench = Bench::new();
+    bench.put("a", "");
+    bench.compact(2).unwrap();
+    bench.txn(|txn| {
+        assert_eq!(txn.delete_range(span("\0", "\0"), Previous::Ignored).unwrap().deleted, 1);
+        txn.put(put("a", "")).unwrap();
+    });
+    check(&bench, 0, 2_108_271_305, 2, 3);
+}
+
+#[test]
 fn the_hash_of_an_interrupted_compaction_is_not_remembered() {
     let mut bench = long_history();
     bench.compact(6).unwrap();
