@@ -5,7 +5,7 @@ use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::etcdserverpb::ResponseHeader;
 use etcd_raft::Raft;
 
-use crate::{Authentication, Leases, Limits, Quota, Stopping};
+use crate::{Authentication, Leases, Limits, Metrics, Quota, Stopping};
 
 /// A member as its clients reach it.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct Api {
     pub leases: Leases,
     /// What it knows of the room that its storage has left.
     pub quota: Quota,
+    /// Where its calls are counted.
+    pub metrics: Metrics,
     /// Set when the member ends.
     pub stopping: Stopping,
 }

@@ -1,4 +1,4 @@
-//! What every call must pass before its service sees it.
+//! What every call must pass before its service sees it, and where calls are counted.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ const LEARNERS_CALLS: &[&str] = &[
     "/etcdserverpb.KV/Range",
 ];
 
-/// Lets a call through or refuses it, and puts refusals of the gRPC library into etcd's words.
+/// Lets a call through or refuses it, and puts refusals of the gRPC library into etcd's words. As in
+/// etcd, what is refused here is not counted.
 pub(crate) async fn gate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     if let Err(refusal) = etiquette::check(&request) {
         return refusal.into_http();
@@ -31,7 +32,12 @@ pub(crate) async fn gate(State(api): State<Arc<Api>>, request: Request, next: Ne
         return Status::from(error).into_http();
     }
     let uri = request.uri().clone();
-    rewording::reword(next.run(request).await, uri.path())
+    let (call, request) = api.metrics.start(request);
+    let response = rewording::reword(next.run(request).await, uri.path());
+    match call {
+        Some(call) => call.answer(response),
+        None => response,
+    }
 }
 
 /// The checks in etcd's order; the first that fails counts.

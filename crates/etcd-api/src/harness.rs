@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::{
-    Api, Authentication, AuthenticationOptions, LeaseOptions, Leases, Limits, Quota, Stopping,
-    Versions, routes,
+    Api, Authentication, AuthenticationOptions, LeaseOptions, Leases, Limits, Metrics, Quota,
+    Stopping, Versions, routes,
 };
 
 pub(crate) const MEMBER: MemberId = MemberId(0x8e9e_05c5_2164_694d);
@@ -44,6 +44,8 @@ pub(crate) struct Harness {
     pub(crate) stopping: Stopping,
     pub(crate) router: axum::Router,
     pub(crate) api: Api,
+    /// What the metrics show.
+    pub(crate) registry: prometheus::Registry,
 }
 
 impl Harness {
@@ -67,6 +69,7 @@ impl Harness {
             assert_eq!(raft.leader(), Some(MEMBER), "the only member leads");
         }
         let stopping = Stopping::default();
+        let registry = prometheus::Registry::new();
         let api = Api {
             raft: raft.clone(),
             views: views.clone(),
@@ -77,13 +80,14 @@ impl Harness {
             authentication: Authentication::new(authentication()),
             leases: Leases::new(MEMBER, leases()),
             quota: Quota::default(),
+            metrics: Metrics::new(&registry),
             stopping: stopping.clone(),
         };
         if let Start::Alone = start {
             assert!(api.keeps_time(), "the leader's clocks run");
         }
         let router = routes(api.clone());
-        Harness { _directory: directory, raft, views, stopping, router, api }
+        Harness { _directory: directory, raft, views, stopping, router, api, registry }
     }
 
     pub(crate) async fn alone() -> Harness {

@@ -6,6 +6,7 @@
 //!   its round: [`Leases`] has what both need.
 //! - [`Error`] is the one table of errors to statuses; no other place makes a status of its own.
 //! - [`Limits`] bounds what a client may ask.
+//! - [`Metrics`] counts calls for whoever shows its registry.
 //! - [`Authentication`] is how clients prove who they are: tokens, passwords, certificates.
 //!
 //! A request is checked for its shape, becomes a command and waits for raft, or a read that waits
@@ -32,6 +33,9 @@ mod proposing;
 mod reading;
 mod time_limit;
 mod etiquette;
+mod methods;
+mod metrics;
+mod counted_stream;
 mod gate;
 mod rewording;
 mod range_stream;
@@ -71,6 +75,8 @@ mod service_tests;
 mod watch_tests;
 #[cfg(test)]
 mod maintenance_tests;
+#[cfg(test)]
+mod metrics_tests;
 
 pub use api::{Api, Versions};
 pub use authentication::{Authentication, AuthenticationOptions, reap_tokens};
@@ -79,6 +85,7 @@ pub use lease_expiry::expire_leases;
 pub use lease_peer::add_peer_routes;
 pub use leases::{LeaseOptions, Leases};
 pub use limits::Limits;
+pub use metrics::Metrics;
 pub use quota::Quota;
 pub use routes::routes;
 pub use shape::check_shape;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use etcd_apply::{Reply, Views};
 use etcd_membership::ClusterId;
 use etcd_raft::Raft;
+use prometheus::Registry;
 
 /// The parts of a running member that the endpoints show. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Facts {
     pub views: Views,
     /// How long a health check may wait for the cluster.
     pub request_timeout: Duration,
+    /// What `/metrics` shows.
+    pub registry: Registry,
     /// The version of etcd that this server behaves like, as "3.7.1".
     pub server_version: &'static str,
 }

@@ -1,4 +1,4 @@
-//! What a member says over plain HTTP: health, version, and its members to other members.
+//! What a member says over plain HTTP: health, version, metrics, and its members to other members.
 //!
 //! [`client_routes`] is for the client listeners, [`peer_routes`] for the peer listener. Both show
 //! what [`Facts`] leads to.
@@ -8,6 +8,7 @@
 mod facts;
 mod version;
 mod health;
+mod metrics;
 mod members;
 mod routes;
 

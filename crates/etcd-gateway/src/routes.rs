@@ -2,18 +2,20 @@
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, any, on};
 use http::{StatusCode, header};
 
 use crate::Facts;
 use crate::health::health;
 use crate::members::members;
+use crate::metrics::metrics;
 use crate::version::version;
 
 /// For the client listeners.
 pub fn client_routes(facts: Facts) -> Router {
     Router::new()
         .route("/health", on(MethodFilter::GET, health).fallback(not_allowed))
+        .route("/metrics", any(metrics))
         .route("/version", on(MethodFilter::GET, version).fallback(not_allowed))
         .fallback(not_found)
         .with_state(facts)

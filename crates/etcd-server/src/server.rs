@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use etcd_api::{Api, Authentication, LeaseOptions, Leases, Stopping, Versions};
+use etcd_api::{Api, Authentication, LeaseOptions, Leases, Metrics, Stopping, Versions};
 use etcd_apply::{Applier, Reply, Views};
 use etcd_config::{Config, Member, Tuning};
 use etcd_gateway::Facts;
@@ -12,6 +12,7 @@ use etcd_membership::MemberId;
 use etcd_mvcc::{Compactor, CompactorOptions};
 use etcd_raft::{Connect, Options, Raft};
 use etcd_transport::{DialOptions, Dialer, ListenOptions, PeerListener};
+use prometheus::Registry;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -103,6 +104,7 @@ impl Server {
             raft: raft.clone(),
             views: views.clone(),
             request_timeout,
+            registry: Registry::new(),
             server_version: ETCD_VERSION,
         };
         let (compactor, compacting) = start_compactor(&views, &tuning)?;
@@ -119,7 +121,7 @@ impl Server {
             client_tasks: TaskTracker::new(),
             peer_tasks: TaskTracker::new(),
         };
-        let api = server.api(identity, &member, &dialer, request_timeout);
+        let api = server.api(identity, &member, &dialer, &facts);
         server.serve_peers(peer_listener, facts.clone(), api.clone());
         server.publish(identity.member, &member, &clustering, dialer, request_timeout).await;
         server.serve_clients(client_doors, facts, api);
@@ -206,13 +208,7 @@ impl Server {
         });
     }
 
-    fn api(
-        &self,
-        identity: Identity,
-        member: &Member,
-        dialer: &Dialer,
-        request_timeout: Duration,
-    ) -> Api {
+    fn api(&self, identity: Identity, member: &Member, dialer: &Dialer, facts: &Facts) -> Api {
         let leases = LeaseOptions {
             connect: connect(dialer.clone()),
             heartbeat_interval: member.heartbeat_interval,
@@ -228,7 +224,7 @@ impl Server {
             limits: etcd_api::Limits {
                 max_txn_ops: count(member.max_txn_ops),
                 max_request_bytes: count(member.max_request_bytes),
-                request_timeout,
+                request_timeout: facts.request_timeout,
                 quota_backend_bytes: member.quota_backend_bytes,
                 watch_progress_interval: self.watch_progress_interval,
             },
@@ -236,6 +232,7 @@ impl Server {
             authentication: self.authentication.clone(),
             leases: Leases::new(identity.member, leases),
             quota: etcd_api::Quota::default(),
+            metrics: Metrics::new(&facts.registry),
             stopping: self.stopping.clone(),
         }
     }
