@@ -16,7 +16,6 @@ use crate::deadline::Deadline;
 use crate::kv::unexpected;
 use crate::lease_stream::{self, Responses};
 use crate::quota::LEASE_COST;
-use crate::require_leader::wants_leader;
 use crate::{Api, Error};
 
 /// The time to live of a lease that is not there.
@@ -93,10 +92,9 @@ impl Lease for LeaseService {
         &self,
         request: Request<Streaming<LeaseKeepAliveRequest>>,
     ) -> Result<Response<Responses>, Status> {
-        let wants_leader = wants_leader(request.metadata().as_ref());
-        let lost = wants_leader.then(|| self.api.leader_lost());
+        let ending = self.api.ending(request.metadata().as_ref());
         let (caller, requests) = Caller::split(request);
-        let responses = lease_stream::responses(self.api.clone(), caller, requests, lost);
+        let responses = lease_stream::responses(self.api.clone(), caller, requests, ending);
         Ok(Response::new(responses))
     }
 

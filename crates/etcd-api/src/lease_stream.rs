@@ -12,6 +12,7 @@ use tonic::{Status, Streaming};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::require_leader::Ending;
 use crate::{Api, Error, rewording};
 
 /// What a call of LeaseKeepAlive answers with.
@@ -24,7 +25,7 @@ struct KeepAlive {
     caller: Caller,
     requests: Streaming<LeaseKeepAliveRequest>,
     /// Resolves with the reason to end the stream.
-    ending: Pin<Box<dyn Future<Output = Error> + Send>>,
+    ending: Ending,
 }
 
 /// Answers one response for each request, as the client takes them. The stream ends with the
@@ -33,21 +34,8 @@ pub(crate) fn responses(
     api: Arc<Api>,
     caller: Caller,
     requests: Streaming<LeaseKeepAliveRequest>,
-    leader_lost: Option<impl Future<Output = ()> + Send + 'static>,
+    ending: Ending,
 ) -> Responses {
-    let stopping = api.stopping.clone();
-    let ending = Box::pin(async move {
-        let leader_lost = async {
-            match leader_lost {
-                Some(lost) => lost.await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = stopping.stopped() => Error::Stopped,
-            () = leader_lost => Error::NoLeader,
-        }
-    });
     let keep_alive = KeepAlive { api, caller, requests, ending };
     Box::pin(stream::unfold(Some(keep_alive), async |keep_alive| {
         let mut keep_alive = keep_alive?;

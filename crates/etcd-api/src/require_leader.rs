@@ -1,20 +1,36 @@
-//! Streams whose client wants to be told when there is no leader.
+//! Streams that end without their client, and clients that want to be told when there is no leader.
+
+use std::pin::Pin;
 
 use axum::http::HeaderMap;
 
-use crate::Api;
+use crate::{Api, Error};
 
 /// By this metadata a client asks for it.
 const REQUIRE_LEADER: &str = "hasleader";
 
+/// Resolves with the reason to end a stream.
+pub(crate) type Ending = Pin<Box<dyn Future<Output = Error> + Send>>;
+
 impl Api {
-    /// Resolves once this member has known no leader for long: at three samples in a row, one in
-    /// each election timeout. A stream whose request says [`wants_leader`] ends with
-    /// [`Error::NoLeader`] then. It never resolves once the member stops.
-    ///
-    /// [`Error::NoLeader`]: crate::Error::NoLeader
-    pub fn leader_lost(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.raft.leader_lost()
+    /// When a stream whose request has these headers must end: when the member stops, and for a
+    /// client that [wants a leader](wants_leader) also once this member has known none for long: at
+    /// three samples in a row, one in each election timeout.
+    pub(crate) fn ending(&self, headers: &HeaderMap) -> Ending {
+        let stopping = self.stopping.clone();
+        let leader_lost = wants_leader(headers).then(|| self.raft.leader_lost());
+        Box::pin(async move {
+            let leader_lost = async {
+                match leader_lost {
+                    Some(lost) => lost.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stopping.stopped() => Error::Stopped,
+                () = leader_lost => Error::NoLeader,
+            }
+        })
     }
 }
 

@@ -11,7 +11,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::Api;
 use crate::caller::Caller;
-use crate::require_leader::wants_leader;
 use crate::watch_stream::WatchStream;
 
 /// What a call of Watch answers with.
@@ -38,10 +37,9 @@ impl Watch for WatchService {
         &self,
         request: Request<Streaming<WatchRequest>>,
     ) -> Result<Response<Responses>, Status> {
-        let wants_leader = wants_leader(request.metadata().as_ref());
-        let lost = wants_leader.then(|| self.api.leader_lost());
+        let ending = self.api.ending(request.metadata().as_ref());
         let (caller, requests) = Caller::split(request);
-        let watch = WatchStream::new(self.api.clone(), caller, requests, lost);
+        let watch = WatchStream::new(self.api.clone(), caller, requests, ending);
         let responses = stream::unfold(Some(watch), async |watch| {
             let mut watch = watch?;
             match watch.next().await {

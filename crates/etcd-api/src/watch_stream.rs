@@ -1,7 +1,6 @@
 //! One call of Watch: requests that make and end watchers, and the responses of all of them.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tonic::{Status, Streaming};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::require_leader::Ending;
 use crate::watch_response::{events, fragments};
 use crate::{Api, Error, rewording};
 
@@ -37,7 +37,7 @@ pub(crate) struct WatchStream {
     responses: VecDeque<WatchResponse>,
     progress: Interval,
     /// Resolves with the reason to end the stream.
-    ending: Pin<Box<dyn Future<Output = Error> + Send>>,
+    ending: Ending,
 }
 
 /// How a client wants to hear of a watcher.
@@ -65,25 +65,12 @@ impl WatchStream {
         api: Arc<Api>,
         caller: Caller,
         requests: Streaming<WatchRequest>,
-        leader_lost: Option<impl Future<Output = ()> + Send + 'static>,
+        ending: Ending,
     ) -> WatchStream {
         let feed = api.views.hub.feed();
         let period = with_jitter(api.limits.watch_progress_interval);
         let mut progress = interval_at(Instant::now() + period, period);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let stopping = api.stopping.clone();
-        let ending = Box::pin(async move {
-            let leader_lost = async {
-                match leader_lost {
-                    Some(lost) => lost.await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = stopping.stopped() => Error::Stopped,
-                () = leader_lost => Error::NoLeader,
-            }
-        });
         WatchStream {
             api,
             caller,
