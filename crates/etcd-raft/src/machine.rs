@@ -28,7 +28,7 @@ pub(crate) struct Machine<M: StateMachine> {
     waiters: Arc<Waiters<M::Reply>>,
     position: watch::Sender<Position>,
     failure: Failure,
-    _hold: Hold,
+    hold: Hold,
 }
 
 impl<M: StateMachine> Machine<M> {
@@ -40,7 +40,7 @@ impl<M: StateMachine> Machine<M> {
         failure: Failure,
         hold: Hold,
     ) -> Machine<M> {
-        Machine { machine, applied, waiters, position, failure, _hold: hold }
+        Machine { machine, applied, waiters, position, failure, hold }
     }
 
     fn meta(&self) -> SnapshotMeta {
@@ -161,6 +161,7 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
             storage: self.machine.storage().clone(),
             meta: self.meta(),
             failure: self.failure.clone(),
+            hold: self.hold.clone(),
         }
     }
 
@@ -190,14 +191,21 @@ pub(crate) struct Builder {
     storage: etcd_storage::Storage,
     meta: SnapshotMeta,
     failure: Failure,
+    hold: Hold,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotFiles;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        let storage = self.storage.clone();
-        let flushed = tokio::task::spawn_blocking(move || storage.flush()).await;
+        let (storage, hold) = (self.storage.clone(), self.hold.clone());
+        // A flush goes on when raft's task that waits for it is ended.
+        let flushed = tokio::task::spawn_blocking(move || {
+            let flushed = storage.flush();
+            drop((storage, hold));
+            flushed
+        });
+        let flushed = flushed.await;
         flushed.map_err(io::Error::other)?.map_err(|error| self.failure.note(error))?;
         let position = Position::of(self.meta.last_log_id);
         tracing::info!(index = position.index, term = position.term, "saved snapshot");

@@ -6,6 +6,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// Counts as a task for as long as it exists. A struct that owns files keeps it as its last field, so
 /// that the files are closed before it goes.
+#[derive(Clone)]
 pub(crate) struct Hold {
     _token: TaskTrackerToken,
 }
