@@ -10,6 +10,7 @@
 
 mod error;
 mod table;
+mod rows;
 mod sizes;
 mod batch;
 mod generation;

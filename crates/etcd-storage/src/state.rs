@@ -15,7 +15,7 @@ use rocksdb::{
 use crate::error::open_rocksdb;
 use crate::generation::Generations;
 use crate::sizes::InUse;
-use crate::{Batch, Error, Sizes, Table, View};
+use crate::{Batch, Error, Sizes, Table, View, rows};
 
 /// Bounds of the state's memory and files.
 #[derive(Debug, Clone)]
@@ -129,20 +129,13 @@ impl Storage {
         &self,
         table: Table,
         range: Range<&[u8]>,
-        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let generation = self.shared.current.load_full();
         let mut options = rocksdb::ReadOptions::default();
         options.set_iterate_upper_bound(table.range_end(range.end));
-        let mut rows = generation.db.raw_iterator_opt(options);
-        rows.seek(table.row(range.start));
-        while let Some((row, value)) = rows.item() {
-            if visit(&row[1..], value).is_break() {
-                return Ok(());
-            }
-            rows.next();
-        }
-        rows.status().map_err(|error| generation.error(&error))
+        let rows = generation.db.raw_iterator_opt(options);
+        rows::walk(rows, &table.row(range.start), visit).map_err(|error| generation.error(&error))
     }
 
     /// The row with the greatest key of `table`.

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use rocksdb::{DB, ReadOptions, Snapshot};
 
-use crate::{Error, Table};
+use crate::{Error, Table, rows};
 
 /// All tables at one moment, whatever is committed meanwhile. See
 /// [`Storage::at_one_moment`](crate::Storage::at_one_moment).
@@ -40,19 +40,13 @@ impl<'s> View<'s> {
         &self,
         table: Table,
         range: Range<&[u8]>,
-        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(table.range_end(range.end));
         options.fill_cache(false);
-        let mut rows = self.snapshot.raw_iterator_opt(options);
-        rows.seek(table.row(range.start));
-        while let Some((row, value)) = rows.item() {
-            if visit(&row[1..], value).is_break() {
-                return Ok(());
-            }
-            rows.next();
-        }
-        rows.status().map_err(|error| Error::from_rocksdb(self.path, &error))
+        let rows = self.snapshot.raw_iterator_opt(options);
+        rows::walk(rows, &table.row(range.start), visit)
+            .map_err(|error| Error::from_rocksdb(self.path, &error))
     }
 }
