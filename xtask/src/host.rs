@@ -60,6 +60,13 @@ pub(crate) const SUITES: &[Need] = &[
     Need { what: What::Program("python3"), package: "python3-venv", purpose: "for etcd3's tests" },
 ];
 
+/// To see where processor time goes.
+pub(crate) const PROFILE: &[Need] = &[Need {
+    what: What::Program("perf"),
+    package: "linux-perf",
+    purpose: "to look at the server while it works",
+}];
+
 /// Installs what is missing, or fails and names it.
 pub(crate) fn provide(needs: &[Need]) -> Result<()> {
     let missing: Vec<_> = needs.iter().filter(|need| !need.what.is_here()).collect();

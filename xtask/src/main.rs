@@ -11,6 +11,7 @@ mod tidy;
 mod codegen;
 mod suite;
 mod bench;
+mod profile;
 mod parity;
 mod cluster;
 mod fuzz;
@@ -67,6 +68,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Show where the leader's processor time goes under one load, with perf.
+    Profile(profile::Options),
     /// Hold this server against a real etcd by random operations (`--help` for more).
     #[command(disable_help_flag = true)]
     Parity {
@@ -105,6 +108,7 @@ fn run(command: Command) -> Result<()> {
         Command::Codegen { check: false } => codegen::generate(&checkout),
         Command::Codegen { check: true } => codegen::check(&checkout),
         Command::Bench { arguments } => bench::run(&checkout, &arguments),
+        Command::Profile(options) => profile::run(&checkout, &options),
         Command::Parity { arguments } => parity::run(&checkout, &arguments),
         Command::Fuzz(options) => fuzz::run(&checkout, &options),
         Command::Suites(options) => suites::run(&checkout, &options),

@@ -11,14 +11,26 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::connection::Connection;
+use crate::control::Control;
 use crate::program::Program;
 use crate::usage::{Usage, resident_bytes};
-use crate::wire;
+use crate::{syncs, wire};
 
 /// Within this time a member must serve.
 const READY: Duration = Duration::from_secs(120);
 /// Between two questions whether it does.
 const PROBE: Duration = Duration::from_millis(5);
+/// Within this time members must agree on a leader.
+const LEADER: Duration = Duration::from_secs(30);
+
+/// Whether somebody looks at the members' system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watched {
+    /// They run undisturbed.
+    Not,
+    /// Each sync of the disk is written down, at some cost.
+    Syncs,
+}
 
 /// Running members. They are killed and their files removed when it is dropped.
 pub(crate) struct Cluster {
@@ -32,12 +44,24 @@ struct Member {
     client: SocketAddr,
     data: PathBuf,
     log: PathBuf,
+    /// Where its syncs are written down.
+    trace: Option<PathBuf>,
     process: Child,
 }
 
 impl Cluster {
     /// Starts `size` members in fresh directories under `scratch` and waits until each serves.
     pub(crate) async fn start(program: &Program, size: usize, scratch: &Path) -> Result<Cluster> {
+        Cluster::start_watched(program, size, scratch, Watched::Not).await
+    }
+
+    /// The same, with somebody looking.
+    pub(crate) async fn start_watched(
+        program: &Program,
+        size: usize,
+        scratch: &Path,
+        watched: Watched,
+    ) -> Result<Cluster> {
         fs::create_dir_all(scratch)?;
         let home = TempDir::with_prefix_in("bench-", scratch)?;
         let ports = free_ports(size * 2)?;
@@ -60,8 +84,12 @@ impl Cluster {
                 "--log-level=warn".to_owned(),
                 "--quota-backend-bytes=8589934592".to_owned(),
             ];
-            let process = spawn(&program.path, &arguments, &log)?;
-            members.push(Member { arguments, client, data, log, process });
+            let trace = match watched {
+                Watched::Not => None,
+                Watched::Syncs => Some(home.path().join(format!("m{at}.trace"))),
+            };
+            let process = spawn(&program.path, &arguments, &log, trace.as_deref())?;
+            members.push(Member { arguments, client, data, log, trace, process });
         }
         let mut cluster = Cluster { members, program: program.clone(), home };
         cluster.wait_until_serving().await?;
@@ -78,7 +106,8 @@ impl Cluster {
         }
         let start = Instant::now();
         for member in &mut self.members {
-            member.process = spawn(&self.program.path, &member.arguments, &member.log)?;
+            let trace = member.trace.as_deref();
+            member.process = spawn(&self.program.path, &member.arguments, &member.log, trace)?;
         }
         self.wait_until_serving().await?;
         Ok(start.elapsed())
@@ -112,18 +141,51 @@ impl Cluster {
         Usage::of_all(self.processes())
     }
 
+    /// How often the members made the disk sync, when that is watched.
+    pub(crate) fn syncs(&self) -> Result<u64> {
+        let traces = self.members.iter().filter_map(|member| member.trace.as_deref());
+        traces
+            .map(|trace| {
+                let text = fs::read_to_string(trace);
+                let text = text.with_context(|| format!("reading {}", trace.display()))?;
+                Ok(syncs::count(&text))
+            })
+            .sum()
+    }
+
+    /// The process of the member that leads.
+    pub(crate) async fn leader(&self) -> Result<u32> {
+        let deadline = Instant::now() + LEADER;
+        loop {
+            for member in &self.members {
+                let status = Control::of(member.client)?.status().await?;
+                if status.header.is_some_and(|header| header.member_id == status.leader) {
+                    return Ok(member.process.id());
+                }
+            }
+            anyhow::ensure!(Instant::now() < deadline, "no member leads within {LEADER:?}");
+            tokio::time::sleep(PROBE).await;
+        }
+    }
+
+    /// Resident bytes of each member.
+    pub(crate) fn resident_bytes_of_each(&self) -> Result<Vec<u64>> {
+        self.processes().map(resident_bytes).collect()
+    }
+
+    /// Bytes of all files of each member's data.
+    pub(crate) fn disk_bytes_of_each(&self) -> Result<Vec<u64>> {
+        self.members.iter().map(|member| folder_bytes(&member.data)).collect()
+    }
+
     /// Resident bytes of the member that has most.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
-        let mut most = 0;
-        for process in self.processes() {
-            most = most.max(resident_bytes(process)?);
-        }
-        Ok(most)
+        Ok(self.resident_bytes_of_each()?.into_iter().max().unwrap_or(0))
     }
 
     /// Bytes of all files of the members' data.
     pub(crate) fn disk_bytes(&self) -> Result<u64> {
-        self.members.iter().map(|member| folder_bytes(&member.data)).sum()
+        Ok(self.disk_bytes_of_each()?.into_iter().sum())
     }
 
     fn processes(&self) -> impl Iterator<Item = u32> {
@@ -147,9 +209,13 @@ async fn is_serving(address: SocketAddr) -> bool {
     wire::kv(&connection).range(wire::get(b"ready", wire::Freshness::Linearizable)).await.is_ok()
 }
 
-fn spawn(program: &Path, arguments: &[String], log: &Path) -> Result<Child> {
+fn spawn(program: &Path, arguments: &[String], log: &Path, trace: Option<&Path>) -> Result<Child> {
     let log = File::options().create(true).append(true).open(log)?;
-    Command::new(program)
+    let mut command = match trace {
+        None => Command::new(program),
+        Some(trace) => syncs::traced(program, trace),
+    };
+    command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

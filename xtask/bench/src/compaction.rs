@@ -3,18 +3,17 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use etcd_proto::etcdserverpb::CompactionRequest;
 use indicatif::ProgressBar;
 
 use crate::cluster::Cluster;
-use crate::connection::Connection;
+use crate::control::{Control, Wait};
 use crate::fill::fill;
 use crate::keys::{Keys, Order};
 use crate::load::{Crowd, measure};
+use crate::outcome::Measured;
 use crate::program::Program;
-use crate::scenario::{Measured, Size};
 use crate::sends::Puts;
-use crate::wire::{self, Freshness};
+use crate::size::Size;
 
 /// Clients that put.
 const CLIENTS: usize = 64;
@@ -45,7 +44,7 @@ pub(crate) async fn run(
     progress.set_message("put before the compaction");
     let before = measure(&cluster, crowd, puts.clone()).await?;
     progress.set_message("put during the compaction");
-    let compaction = tokio::spawn(compact(Connection::open(cluster.addresses()[0]).await?));
+    let compaction = tokio::spawn(compact(Control::of(cluster.addresses()[0])?));
     let mut during = measure(&cluster, crowd, puts).await?;
     during.set("compaction s", compaction.await??);
     let rates = before.get("requests/s").zip(during.get("requests/s"));
@@ -55,10 +54,9 @@ pub(crate) async fn run(
 }
 
 /// Compacts all that is there, down to the disk; answers how many seconds that took.
-async fn compact(connection: Connection) -> Result<f64> {
-    let now = wire::kv(&connection).range(wire::get(b"ready", Freshness::Linearizable)).await?;
-    let revision = now.into_inner().header.context("an answer has a header")?.revision;
+async fn compact(control: Control) -> Result<f64> {
+    let revision = control.revision().await?;
     let begin = Instant::now();
-    wire::kv(&connection).compact(CompactionRequest { revision, physical: true }).await?;
+    control.compact(revision, Wait::UntilDone).await?;
     Ok(begin.elapsed().as_secs_f64())
 }

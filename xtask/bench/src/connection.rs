@@ -1,5 +1,5 @@
-//! One HTTP/2 connection to a member, without what a general client does beside: the load's own
-//! processor time is taken from the servers' on a small machine.
+//! A connection for whole messages and any method: for what is asked before and beside a load. The
+//! load itself goes over a `Line`.
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -1,21 +1,26 @@
 //! Named numbers of one measurement, and what several of them say together.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What one measurement found, by name and unit.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Figures(BTreeMap<&'static str, f64>);
+pub(crate) struct Figures(BTreeMap<Cow<'static, str>, f64>);
 
 impl Figures {
     pub(crate) fn set(&mut self, name: &'static str, value: f64) {
-        self.0.insert(name, value);
+        self.0.insert(Cow::Borrowed(name), value);
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<f64> {
         self.0.get(name).copied()
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(AsRef::as_ref)
     }
 }
 
@@ -42,6 +47,31 @@ impl Spread {
     }
 }
 
+/// One server's figure divided by another's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Ratio {
+    /// The quotient of the medians.
+    pub(crate) of_medians: f64,
+    /// The least quotient of two runs that followed each other.
+    pub(crate) from: f64,
+    /// The greatest one.
+    pub(crate) to: f64,
+}
+
+impl Ratio {
+    /// Of runs in pairs: the first of one with the first of the other, and so on. There is none
+    /// without a pair, nor where the other's median is zero.
+    pub(crate) fn of(ours: &[Option<f64>], theirs: &[Option<f64>]) -> Option<Ratio> {
+        let median = |runs: &[Option<f64>]| Spread::of(runs.iter().copied().flatten());
+        let of_medians = median(ours)?.median / median(theirs)?.median;
+        let pairs =
+            ours.iter().zip(theirs).filter_map(|(ours, theirs)| Some((*ours)? / (*theirs)?));
+        let pairs = Spread::of(pairs.filter(|ratio| ratio.is_finite()))?;
+        let ratio = Ratio { of_medians, from: pairs.least, to: pairs.greatest };
+        of_medians.is_finite().then_some(ratio)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +82,25 @@ mod tests {
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
+
+    #[test]
+    fn a_ratio_is_that_of_medians_and_its_spread_that_of_pairs() {
+        let ours = [Some(10.0), Some(30.0), Some(20.0)];
+        let theirs = [Some(10.0), Some(10.0), Some(40.0)];
+        let ratio = Ratio::of(&ours, &theirs);
+        assert_eq!(ratio, Some(Ratio { of_medians: 2.0, from: 0.5, to: 3.0 }));
+    }
+
+    #[test]
+    fn a_run_that_lacks_the_figure_is_no_pair() {
+        let ratio = Ratio::of(&[Some(10.0), None], &[Some(5.0), Some(1.0)]);
+        assert_eq!(ratio, Some(Ratio { of_medians: 10.0 / 3.0, from: 2.0, to: 2.0 }));
+        assert_eq!(Ratio::of(&[None], &[Some(5.0)]), None);
+    }
+
+    #[test]
+    fn nothing_is_divided_by_zero() {
+        assert_eq!(Ratio::of(&[Some(1.0)], &[Some(0.0)]), None);
     }
 }

@@ -6,22 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use hdrhistogram::Histogram;
+use anyhow::Result;
+use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
 use tonic::Status;
 
 use crate::cluster::Cluster;
-use crate::connection::Connection;
+use crate::crew::Crew;
 use crate::figures::Figures;
+use crate::line::Line;
+use crate::pacing::Pace;
+use crate::tally::Tally;
 use crate::usage::Usage;
-
-/// Digits of a latency that are kept.
-const SIGNIFICANT_DIGITS: u8 = 3;
-/// More failed requests than this share of all make a measurement void.
-const MAX_FAILED: f64 = 0.001;
 
 /// Who sends, for how long, and how hard.
 #[derive(Debug, Clone, Copy)]
@@ -40,138 +38,163 @@ pub(crate) struct Crowd {
 
 /// One request to be sent: by whom, and their how-manieth it is.
 pub(crate) struct Turn<'c> {
-    pub(crate) connection: &'c Connection,
+    pub(crate) line: &'c Line,
     pub(crate) random: &'c mut SmallRng,
     pub(crate) client: u64,
     pub(crate) number: u64,
 }
 
+/// What a client does again and again.
+pub(crate) trait AsyncSend: Clone + Send + 'static {
+    /// The names of figures that tell how late the slowest hundredth of each kind of requests was
+    /// answered, in milliseconds; none if all are of one kind.
+    const KINDS: &'static [&'static str] = &[];
+
+    /// Which of them a client's request is, the client's `number`-th one.
+    fn kind(&self, _client: u64, _number: u64) -> usize {
+        0
+    }
+
+    /// Makes one request and answers what it moved: bytes, keys or events.
+    fn send(&self, turn: Turn<'_>) -> impl Future<Output = Result<u64, Status>> + Send;
+}
+
+/// How far a load is; clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Phase(Arc<AtomicU8>);
+
 const WARMING_UP: u8 = 0;
 const COUNTING: u8 = 1;
 const OVER: u8 = 2;
 
-/// What the clients of a crowd counted together.
-pub(crate) struct Tally {
-    pub(crate) microseconds: Histogram<u64>,
-    pub(crate) failed: u64,
-    /// What the requests themselves counted: bytes, keys or events.
-    pub(crate) moved: u64,
-    /// The first failure, for the person.
-    pub(crate) failure: Option<Status>,
-}
-
-impl Tally {
-    fn new() -> Result<Tally> {
-        let microseconds = Histogram::new(SIGNIFICANT_DIGITS)?;
-        Ok(Tally { microseconds, failed: 0, moved: 0, failure: None })
+impl Phase {
+    pub(crate) fn new() -> Phase {
+        Phase(Arc::new(AtomicU8::new(WARMING_UP)))
     }
 
-    fn add(&mut self, other: Tally) -> Result<()> {
-        self.microseconds.add(other.microseconds)?;
-        self.failed += other.failed;
-        self.moved += other.moved;
-        self.failure = self.failure.take().or(other.failure);
-        Ok(())
+    pub(crate) fn is_counting(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == COUNTING
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == OVER
+    }
+
+    fn set(&self, phase: u8) {
+        self.0.store(phase, Ordering::Relaxed);
     }
 }
 
 /// A crowd at work.
 pub(crate) struct Running {
-    phase: Arc<AtomicU8>,
-    clients: JoinSet<Result<Tally>>,
+    phase: Phase,
+    clients: JoinSet<Result<()>>,
+    /// One for each thread of the crew.
+    tallies: Vec<Arc<Mutex<Tally>>>,
+    paces: Vec<Pace>,
+    kinds: &'static [&'static str],
+    /// Last, because nothing runs without it.
+    _crew: Crew,
 }
 
 impl Running {
-    /// Sets the crowd to work. `send` makes one request and answers what it moved.
-    pub(crate) async fn start<S>(addresses: &[SocketAddr], crowd: Crowd, send: S) -> Result<Running>
-    where
-        S: AsyncSend,
-    {
-        let connections = Connection::open_many(addresses, crowd.connections).await?;
-        let phase = Arc::new(AtomicU8::new(WARMING_UP));
+    /// Sets the crowd to work.
+    pub(crate) async fn start<S: AsyncSend>(
+        addresses: &[SocketAddr],
+        crowd: Crowd,
+        send: S,
+    ) -> Result<Running> {
+        Running::start_in(addresses, crowd, Phase::new(), send).await
+    }
+
+    async fn start_in<S: AsyncSend>(
+        addresses: &[SocketAddr],
+        crowd: Crowd,
+        phase: Phase,
+        send: S,
+    ) -> Result<Running> {
+        let crew = Crew::start(crowd.connections)?;
+        let threads = crew.runtimes().len();
         let mut clients = JoinSet::new();
-        let begin = Instant::now();
-        for client in 0..crowd.clients {
-            let connection = connections[client % connections.len()].clone();
-            let interval =
-                crowd.rate.map(|rate| Duration::from_secs_f64(crowd.clients as f64 / rate));
-            // Clients are spread over the interval.
-            let due = interval
-                .map(|interval| begin + interval.mul_f64(client as f64 / crowd.clients as f64));
-            let worker =
-                Worker { connection, phase: phase.clone(), client: client as u64, interval, due };
-            clients.spawn(worker.run(send.clone()));
+        let (mut tallies, mut paces) = (Vec::new(), Vec::new());
+        for (thread, runtime) in crew.runtimes().enumerate() {
+            let share = |whole: usize| whole / threads + usize::from(thread < whole % threads);
+            let turned = thread % addresses.len();
+            let addresses = [&addresses[turned..], &addresses[..turned]].concat();
+            let connections = share(crowd.connections);
+            let open = async move { Line::open_many(&addresses, connections).await };
+            let lines = runtime.spawn(open).await??;
+            let tally = Arc::new(Mutex::new(Tally::new(S::KINDS.len())?));
+            let pace = crowd.rate.map(|rate| Pace::start(rate / threads as f64)).transpose()?;
+            for (client, line) in lines.iter().cycle().take(share(crowd.clients)).enumerate() {
+                let worker = Worker {
+                    line: line.clone(),
+                    phase: phase.clone(),
+                    client: (client * threads + thread) as u64,
+                    tally: tally.clone(),
+                    pace: pace.clone(),
+                };
+                clients.spawn_on(worker.run(send.clone()), runtime);
+            }
+            tallies.push(tally);
+            paces.extend(pace);
         }
-        Ok(Running { phase, clients })
+        Ok(Running { phase, clients, tallies, paces, kinds: S::KINDS, _crew: crew })
     }
 
     /// From now on answers count.
-    pub(crate) fn count(&self) {
-        self.phase.store(COUNTING, Ordering::Relaxed);
+    fn count(&self) {
+        self.phase.set(COUNTING);
     }
 
     /// Lets each client finish its request and sums up.
     pub(crate) async fn finish(mut self) -> Result<Tally> {
-        self.phase.store(OVER, Ordering::Relaxed);
-        let mut sum = Tally::new()?;
-        while let Some(tally) = self.clients.join_next().await {
-            sum.add(tally??)?;
+        self.phase.set(OVER);
+        self.paces.iter().for_each(Pace::stop);
+        while let Some(client) = self.clients.join_next().await {
+            client??;
+        }
+        let mut sum = Tally::new(self.kinds.len())?;
+        for tally in &self.tallies {
+            sum.add(&tally.lock())?;
         }
         Ok(sum)
     }
 }
 
-/// What a client does again and again.
-pub(crate) trait AsyncSend: Clone + Send + 'static {
-    fn send(&self, turn: Turn<'_>) -> impl Future<Output = Result<u64, Status>> + Send;
-}
-
 struct Worker {
-    connection: Connection,
-    phase: Arc<AtomicU8>,
+    line: Line,
+    phase: Phase,
     client: u64,
-    interval: Option<Duration>,
-    due: Option<Instant>,
+    tally: Arc<Mutex<Tally>>,
+    pace: Option<Pace>,
 }
 
 impl Worker {
-    async fn run<S: AsyncSend>(mut self, send: S) -> Result<Tally> {
-        let mut tally = Tally::new()?;
+    async fn run<S: AsyncSend>(self, send: S) -> Result<()> {
         let mut random = SmallRng::seed_from_u64(self.client);
+        let mut last = Instant::now();
         for number in 0.. {
-            let begin = match (self.due, self.interval) {
-                (Some(due), Some(interval)) => {
-                    tokio::time::sleep_until(due.into()).await;
-                    self.due = Some(due + interval);
-                    due
-                }
-                _ => Instant::now(),
+            let begin = match &self.pace {
+                None => last,
+                Some(pace) => match pace.next().await {
+                    Some(due) => due,
+                    None => break,
+                },
             };
-            if self.phase.load(Ordering::Relaxed) == OVER {
+            if self.phase.is_over() {
                 break;
             }
-            let turn = Turn {
-                connection: &self.connection,
-                random: &mut random,
-                client: self.client,
-                number,
-            };
+            let turn = Turn { line: &self.line, random: &mut random, client: self.client, number };
             let outcome = send.send(turn).await;
-            if self.phase.load(Ordering::Relaxed) != COUNTING {
-                continue;
-            }
-            match outcome {
-                Ok(moved) => {
-                    tally.microseconds.record(begin.elapsed().as_micros() as u64)?;
-                    tally.moved += moved;
-                }
-                Err(status) => {
-                    tally.failed += 1;
-                    tally.failure.get_or_insert(status);
-                }
+            last = Instant::now();
+            if self.phase.is_counting() {
+                let kind = send.kind(self.client, number);
+                let latency = last.saturating_duration_since(begin);
+                self.tally.lock().record(outcome, kind, latency)?;
             }
         }
-        Ok(tally)
+        Ok(())
     }
 }
 
@@ -181,7 +204,17 @@ pub(crate) async fn measure<S: AsyncSend>(
     crowd: Crowd,
     send: S,
 ) -> Result<Figures> {
-    let running = Running::start(&cluster.addresses(), crowd, send).await?;
+    measure_beside(cluster, crowd, Phase::new(), send).await
+}
+
+/// The same, where others want to know when the counting begins and ends.
+pub(crate) async fn measure_beside<S: AsyncSend>(
+    cluster: &Cluster,
+    crowd: Crowd,
+    phase: Phase,
+    send: S,
+) -> Result<Figures> {
+    let running = Running::start_in(&cluster.addresses(), crowd, phase, send).await?;
     tokio::time::sleep(crowd.warm_up).await;
     let (servers, own, begin) = (cluster.usage()?, Usage::own()?, Instant::now());
     running.count();
@@ -189,35 +222,11 @@ pub(crate) async fn measure<S: AsyncSend>(
     let seconds = begin.elapsed().as_secs_f64();
     let (servers, own) = (cluster.usage()? - servers, Usage::own()? - own);
     let tally = running.finish().await?;
-    figures(cluster, &tally, seconds, servers, own)
-}
-
-fn figures(
-    cluster: &Cluster,
-    tally: &Tally,
-    seconds: f64,
-    servers: Usage,
-    own: Usage,
-) -> Result<Figures> {
-    let requests = tally.microseconds.len() as f64;
-    let failed = tally.failed as f64;
-    if requests == 0.0 || failed / (requests + failed) > MAX_FAILED {
-        bail!("{failed} requests failed and {requests} did not: {:?}", tally.failure);
-    }
-    let thousands = requests / 1000.0;
-    let mut figures = Figures::default();
-    figures.set("requests/s", requests / seconds);
-    figures.set("moved/s", tally.moved as f64 / seconds);
-    for (name, quantile) in
-        [("p50 ms", 0.5), ("p90 ms", 0.9), ("p99 ms", 0.99), ("p99.9 ms", 0.999)]
-    {
-        figures.set(name, tally.microseconds.value_at_quantile(quantile) as f64 / 1000.0);
-    }
-    figures.set("max ms", tally.microseconds.max() as f64 / 1000.0);
-    figures.set("server CPU s/1000", servers.cpu_seconds / thousands);
-    figures.set("client CPU s/1000", own.cpu_seconds / thousands);
-    figures.set("written KiB/1000", servers.written_bytes as f64 / 1024.0 / thousands);
+    let mut figures = tally.figures(seconds, S::KINDS)?;
+    tally.costs(&mut figures, servers, own);
     figures.set("resident MiB", cluster.resident_bytes()? as f64 / f64::from(1 << 20));
-    figures.set("failed", failed);
+    if let Some(rate) = crowd.rate {
+        figures.set("rate", rate);
+    }
     Ok(figures)
 }

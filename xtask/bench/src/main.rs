@@ -5,132 +5,162 @@
 
 mod program;
 mod usage;
+mod machine;
+mod syncs;
+mod stacks;
 mod figures;
 mod keys;
 mod connection;
 mod wire;
+mod control;
 mod cluster;
+mod frames;
+mod request_headers;
+mod response_headers;
+mod streams;
+mod arriving;
+mod messages;
+mod fields;
+mod pairs;
+mod line;
+mod crew;
+mod pacing;
+mod tally;
 mod load;
 mod sends;
+mod watchers;
 mod fill;
-mod scenario;
+mod size;
+mod outcome;
+mod recording;
+mod stage;
+mod pulse;
 mod watching;
+mod control_plane;
 mod renewing;
 mod compaction;
+mod growth;
+mod offered;
+mod soak;
+mod etcds_tool;
+mod scenario;
+mod agenda;
+mod progress;
 mod targets;
 mod results;
+mod baseline;
 mod table;
-mod machine;
+mod report;
+mod plot;
+mod arguments;
 
-use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::time::Instant;
 
-use anyhow::{Context, Result};
-use clap::{Parser, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Context, Result, bail};
+use clap::Parser;
 
+use agenda::{Agenda, Step};
+use arguments::Arguments;
 use program::Program;
-use results::Results;
-use scenario::{Scenario, Size};
+use progress::Progress;
+use results::{Described, Results};
+use size::Purpose;
 
 /// The load's own share of the processors is what the servers cannot have.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Loads on this server, and on another etcd in turn.
-#[derive(Parser)]
-#[command(bin_name = "cargo xtask bench")]
-struct Arguments {
-    /// This project's server.
-    #[arg(long, hide = true)]
-    server: PathBuf,
-    /// Where members keep their data meanwhile.
-    #[arg(long, hide = true)]
-    scratch: PathBuf,
-    /// Another etcd to compare with, run in turn with this one.
-    #[arg(long)]
-    against: Option<PathBuf>,
-    /// How often each scenario runs on each server.
-    #[arg(long, default_value_t = 5)]
-    runs: usize,
-    /// Only these scenarios.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    only: Vec<Scenario>,
-    /// Keys of the large store.
-    #[arg(long, default_value_t = 1_000_000)]
-    keys: u64,
-    /// Bytes of a value.
-    #[arg(long, default_value_t = 256)]
-    value_size: usize,
-    /// Clients of the loads that want many; ten of them share a connection.
-    #[arg(long, default_value_t = 1000)]
-    clients: usize,
-    /// Seconds that each load is measured.
-    #[arg(long, default_value_t = 10.0)]
-    duration: f64,
-    /// A file for all figures of all runs.
-    #[arg(long)]
-    json: Option<PathBuf>,
-}
-
-impl Arguments {
-    fn programs(&self) -> Vec<Program> {
-        let ours = Program { label: "this".to_owned(), path: self.server.clone() };
-        let other = self.against.clone().map(|path| Program { label: "other".to_owned(), path });
-        std::iter::once(ours).chain(other).collect()
-    }
-
-    fn size(&self) -> Size {
-        let duration = Duration::from_secs_f64(self.duration);
-        Size {
-            duration,
-            warm_up: duration / 5,
-            clients: self.clients,
-            connections: self.clients.div_ceil(10),
-            value_bytes: self.value_size,
-            keys: self.keys,
-            scratch: self.scratch.clone(),
-        }
-    }
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    // What cannot go well shall not fail after an hour.
+    let baseline = arguments.baseline.as_deref().map(Results::read).transpose()?;
     let programs = arguments.programs();
-    let size = arguments.size();
-    let scenarios = match &arguments.only[..] {
-        [] => Scenario::value_variants(),
-        only => only,
-    };
-    let labels = programs.iter().map(|program| program.label.clone()).collect();
-    let mut results = Results::new(machine::describe(), labels);
-    let style = "{elapsed_precise} {prefix} {msg} {wide_bar} {human_pos}/{human_len}";
-    let progress = ProgressBar::new(0).with_style(ProgressStyle::with_template(style)?);
-    progress.enable_steady_tick(Duration::from_millis(500));
-    for scenario in scenarios {
-        for run in 1..=arguments.runs {
-            for (place, program) in programs.iter().enumerate() {
-                progress
-                    .set_prefix(format!("{scenario:?} {run}/{} {}", arguments.runs, program.label));
-                let measured = scenario.run(program, &size, &progress).await;
-                results.add(
-                    place,
-                    measured
-                        .with_context(|| format!("{scenario:?} on {}", program.path.display()))?,
-                );
+    let mut results = Results::of(programs.iter().map(describe).collect::<Result<_>>()?);
+    results.date = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    results.machine = machine::describe();
+    results.command = arguments::spoken(std::env::args().skip(1));
+    let agenda = arguments.agenda(&mut results.notes)?;
+    let failed = run(agenda, &programs, &mut results).await?;
+    show(&results, baseline.as_ref())?;
+    if let Some(path) = &arguments.json {
+        results.write(path)?;
+    }
+    if let Some(path) = &arguments.results {
+        report::write(path, &results)?;
+    }
+    if let Some(folder) = &arguments.plot {
+        plot::draw(folder, &results)?;
+    }
+    match failed {
+        0 => Ok(()),
+        failed => bail!("{failed} runs failed"),
+    }
+}
+
+fn describe(program: &Program) -> Result<Described> {
+    Ok(Described { label: program.label.clone(), version: program.version()? })
+}
+
+/// Runs all steps; one that fails does not take the others' results away. Answers how many failed.
+async fn run(mut agenda: Agenda, programs: &[Program], results: &mut Results) -> Result<usize> {
+    let mut progress = Progress::new()?;
+    progress.say(&format!("It will take about {}.", progress::words(agenda.left())))?;
+    let mut failed = 0;
+    while let Some(step) = agenda.next() {
+        let program = &programs[step.program];
+        let name = name(&step, program);
+        progress.begin(&name, step.forecast, agenda.left());
+        let begin = Instant::now();
+        let outcome = step.scenario.run(program, &step.size, &progress.step).await;
+        agenda.learn(&step, begin.elapsed());
+        match outcome {
+            Ok(outcome) => {
+                results.add(step.program, outcome);
+                progress.say(&format!("{name}: {}", progress::words(begin.elapsed())))?;
+            }
+            Err(error) => {
+                let note = format!("{name} failed: {error:#}");
+                progress.say(&note)?;
+                results.notes.push(note);
+                failed += 1;
             }
         }
     }
-    progress.finish_and_clear();
+    progress.end()?;
+    Ok(failed)
+}
+
+fn name(step: &Step, program: &Program) -> String {
+    let purpose = match step.size.purpose {
+        Purpose::Measure => "",
+        Purpose::CountSyncs => ", counting syncs",
+        Purpose::Profile(_) => ", with perf",
+    };
+    format!("{} {} on {}{purpose}", step.scenario.name(), step.run, program.label)
+}
+
+fn show(results: &Results, baseline: Option<&Results>) -> Result<()> {
     let mut out = std::io::stdout();
-    writeln!(out, "{}\n\n{}\n", results.machine, table::targets(&results))?;
-    writeln!(out, "{}", table::everything(&results))?;
-    if let Some(path) = &arguments.json {
-        let file = File::create(path).with_context(|| format!("creating {}", path.display()))?;
-        serde_json::to_writer_pretty(file, &results)?;
+    writeln!(out, "{}", results.machine)?;
+    for program in &results.programs {
+        writeln!(out, "{}: {}", program.label, program.version)?;
     }
-    Ok(())
+    let tables =
+        [table::targets(results), Some(table::everything(results)), table::others(results)];
+    for table in tables.into_iter().flatten() {
+        writeln!(out, "\n{table}")?;
+    }
+    if let Some(baseline) = baseline {
+        writeln!(out, "\nThen: {}", baseline.date)?;
+        match table::baseline(baseline, results) {
+            Some(table) => writeln!(out, "{table}")?,
+            None => writeln!(out, "No load was taken both then and now.")?,
+        }
+    }
+    for note in &results.notes {
+        writeln!(out, "\n{note}")?;
+    }
+    out.flush().context("writing the tables")
 }

@@ -1,26 +1,25 @@
 //! Leases that are kept alive: how many renewals a second.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use etcd_proto::etcdserverpb::{LeaseGrantRequest, LeaseKeepAliveRequest};
-use futures_util::StreamExt;
 use indicatif::ProgressBar;
-use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc};
-use tonic::{Status, Streaming};
+use tokio::sync::Mutex;
+use tonic::Status;
 
 use crate::cluster::Cluster;
-use crate::connection::Connection;
+use crate::fields::number;
+use crate::line::{Call, Line};
 use crate::load::{AsyncSend, Turn, measure};
+use crate::messages::Messages;
 use crate::program::Program;
+use crate::request_headers::Method;
 use crate::scenario::{Measured, Size};
-use crate::wire;
+use crate::streams::{Awaited, End};
 
 /// Seconds that the leases live: longer than the load.
 const TTL_SECONDS: i64 = 600;
-/// Renewals under way on one stream.
-const PIPELINE: usize = 1;
-
-type KeepAlive = etcd_proto::etcdserverpb::LeaseKeepAliveResponse;
 
 /// Runs it once: every client has a lease and a stream of its own.
 pub(crate) async fn run(
@@ -30,50 +29,64 @@ pub(crate) async fn run(
 ) -> Result<Measured> {
     let cluster = Cluster::start(program, 3, &size.scratch).await?;
     progress.set_message("keep alive");
-    let connections = Connection::open_many(&cluster.addresses(), size.connections).await?;
-    let mut leases = Vec::with_capacity(size.clients);
-    for connection in connections.iter().cycle().take(size.clients) {
-        leases.push(Mutex::new(Lease::grant(connection).await?));
-    }
+    let leases = (0..size.clients).map(|_| Mutex::new(None)).collect();
     let renewals = Renewals { leases: Arc::new(leases) };
     Ok(vec![("keep alive", measure(&cluster, size.crowd(size.clients), renewals).await?)])
 }
 
 struct Lease {
     id: i64,
-    requests: mpsc::Sender<LeaseKeepAliveRequest>,
-    responses: Streaming<KeepAlive>,
+    call: Call,
+    bytes: Vec<u8>,
+    messages: Messages,
 }
 
 impl Lease {
-    async fn grant(connection: &Connection) -> Result<Lease> {
-        let mut client = wire::lease(connection);
+    async fn grant(line: &Line) -> Result<Lease, Status> {
         let grant = LeaseGrantRequest { ttl: TTL_SECONDS, id: 0 };
-        let id = client.lease_grant(grant).await?.into_inner().id;
-        let (requests, receiver) = mpsc::channel(PIPELINE);
-        requests.send(LeaseKeepAliveRequest { id }).await?;
-        let sent = futures_util::stream::unfold(receiver, |mut receiver| async move {
-            receiver.recv().await.map(|request| (request, receiver))
-        });
-        let mut responses = client.lease_keep_alive(sent.boxed()).await?.into_inner();
-        responses.message().await?;
-        Ok(Lease { id, requests, responses })
+        let answer = line.ask(Method::LeaseGrant, &grant).await?;
+        // LeaseGrantResponse: ID 2.
+        let id = number(answer.message(), 2)? as i64;
+        let call = line.call(Method::LeaseKeepAlive).await?;
+        Ok(Lease { id, call, bytes: Vec::new(), messages: Messages::default() })
+    }
+
+    async fn renew(&mut self) -> Result<(), Status> {
+        self.call.send(&LeaseKeepAliveRequest { id: self.id }, End::More);
+        let mut renewed = false;
+        while !renewed {
+            if self.call.take(&mut self.bytes, Awaited::Bytes).await? == End::Last {
+                return Err(Status::cancelled("the stream has ended"));
+            }
+            self.messages.each(&self.bytes, |message| {
+                renewed = true;
+                // LeaseKeepAliveResponse: TTL 3.
+                match number(message, 3)? as i64 {
+                    ..=0 => Err(Status::not_found("the lease has expired")),
+                    _ => Ok(()),
+                }
+            })?;
+        }
+        Ok(())
     }
 }
 
 #[derive(Clone)]
 struct Renewals {
-    leases: Arc<Vec<Mutex<Lease>>>,
+    /// A client's lease, from its first turn on.
+    leases: Arc<Vec<Mutex<Option<Lease>>>>,
 }
 
 impl AsyncSend for Renewals {
     async fn send(&self, turn: Turn<'_>) -> Result<u64, Status> {
         // Nobody else uses this client's lease.
         let mut lease = self.leases[turn.client as usize].lock().await;
-        let request = LeaseKeepAliveRequest { id: lease.id };
-        let ended = || Status::cancelled("the stream has ended");
-        lease.requests.send(request).await.map_err(|_| ended())?;
-        let response = lease.responses.message().await?.ok_or_else(ended)?;
-        if response.ttl <= 0 { Err(Status::not_found("the lease has expired")) } else { Ok(1) }
+        if lease.is_none() {
+            *lease = Some(Lease::grant(turn.line).await?);
+        }
+        if let Some(lease) = &mut *lease {
+            lease.renew().await?;
+        }
+        Ok(1)
     }
 }

@@ -49,6 +49,11 @@ const fn target(load: &'static str, figure: &'static str, wanted: Wanted) -> Tar
     Target { load, figure, wanted }
 }
 
+/// Whether the table that decides has this figure of the load.
+pub(crate) fn decides(load: &str, figure: &str) -> bool {
+    TARGETS.iter().any(|target| target.load == load && target.figure == figure)
+}
+
 /// All of them, in the order of the table.
 pub(crate) const TARGETS: &[Target] = &[
     target("put", "requests/s", Wanted::AtLeast(3.0)),
@@ -69,4 +74,6 @@ pub(crate) const TARGETS: &[Target] = &[
     target("start", "start ms", Wanted::AtMost(0.3)),
     target("put during compaction", "of before", Wanted::OwnAtLeast(0.9)),
     target("put during compaction", "max ms", Wanted::OwnAtMost(50.0)),
+    target("growth", "put kept", Wanted::OwnAtLeast(0.7)),
+    target("growth", "page kept", Wanted::OwnAtLeast(0.7)),
 ];

@@ -3,9 +3,7 @@
 use bytes::Bytes;
 use etcd_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use etcd_proto::etcdserverpb::kv_client::KvClient;
-use etcd_proto::etcdserverpb::lease_client::LeaseClient;
 use etcd_proto::etcdserverpb::request_op::Request;
-use etcd_proto::etcdserverpb::watch_client::WatchClient;
 use etcd_proto::etcdserverpb::{Compare, PutRequest, RangeRequest, RequestOp, TxnRequest};
 
 use crate::connection::Connection;
@@ -21,16 +19,6 @@ pub(crate) enum Freshness {
 pub(crate) fn kv(connection: &Connection) -> KvClient<Connection> {
     KvClient::with_origin(connection.clone(), connection.origin())
         .max_decoding_message_size(usize::MAX)
-}
-
-/// The service Watch on a connection.
-pub(crate) fn watch(connection: &Connection) -> WatchClient<Connection> {
-    WatchClient::with_origin(connection.clone(), connection.origin())
-}
-
-/// The service Lease on a connection.
-pub(crate) fn lease(connection: &Connection) -> LeaseClient<Connection> {
-    LeaseClient::with_origin(connection.clone(), connection.origin())
 }
 
 pub(crate) fn put(key: Bytes, value: Bytes) -> PutRequest {

@@ -49,6 +49,8 @@ fn generate(proto: &Path) -> Result<BTreeMap<String, String>> {
     tonic_prost_build::configure()
         .bytes(".")
         .skip_debug(SECRETS)
+        // etcd-proto has it: the usual one begins with far too large buffers.
+        .codec_path("crate::codec::FittingCodec")
         // Connections are etcd-transport's business: a client stub takes a channel.
         .build_transport(false)
         .emit_rerun_if_changed(false)
