@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::response::Response;
+use axum::body::HttpBody;
+use axum::http::{Request, Response};
+use bytes::Bytes;
 use http_body_util::BodyExt;
+use tonic::body::Body;
 
 use crate::metrics::{Call, Method, code};
 
 /// Counts the messages of a request that is a stream.
-pub(crate) fn count_request(request: Request, method: Arc<Method>) -> Request {
+pub(crate) fn count_request<B>(request: Request<B>, method: Arc<Method>) -> Request<Body>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError>,
+{
     let received = Received(method);
     request.map(|body| {
         let mut messages = Messages::default();
         Body::new(body.map_frame(move |frame| {
-            let data = frame.data_ref().map_or(&[][..], |data| data);
+            let data = frame.data_ref().map_or(&[][..], |data| data.as_ref());
             messages.pass(data, || received.0.received());
             frame
         }))
@@ -23,7 +28,7 @@ pub(crate) fn count_request(request: Request, method: Arc<Method>) -> Request {
 }
 
 /// Counts the messages of an answer that is a stream, and its status when that has passed.
-pub(crate) fn count_answer(response: Response, mut call: Call) -> Response {
+pub(crate) fn count_answer(response: Response<Body>, mut call: Call) -> Response<Body> {
     response.map(|body| {
         let mut messages = Messages::default();
         Body::new(body.map_frame(move |frame| {

@@ -1,15 +1,10 @@
-//! What every call must pass before its service sees it, and where calls are counted.
+//! What every call must pass before its service sees it.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::{HeaderMap, Request};
 use tonic::Status;
 
 use crate::require_leader::wants_leader;
-use crate::{Api, Error, etiquette, rewording, time_limit};
+use crate::{Api, Error, etiquette, time_limit};
 
 /// Calls that a member without a vote serves. A range only if it is serializable, which the service
 /// looks at.
@@ -19,25 +14,13 @@ const LEARNERS_CALLS: &[&str] = &[
     "/etcdserverpb.KV/Range",
 ];
 
-/// Lets a call through or refuses it, and puts refusals of the gRPC library into etcd's words. As in
-/// etcd, what is refused here is not counted.
-pub(crate) async fn gate(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    if let Err(refusal) = etiquette::check(&request) {
-        return refusal.into_http();
-    }
+/// Lets a call through or refuses it.
+pub(crate) fn check<B>(api: &Api, request: &Request<B>) -> Result<(), Status> {
+    etiquette::check(request)?;
     if let Some(refusal) = time_limit::refusal(request.headers()) {
-        return refusal.into_http();
+        return Err(refusal);
     }
-    if let Err(error) = admit(&api, request.uri().path(), request.headers()) {
-        return Status::from(error).into_http();
-    }
-    let uri = request.uri().clone();
-    let (call, request) = api.metrics.start(request);
-    let response = rewording::reword(next.run(request).await, uri.path());
-    match call {
-        Some(call) => call.answer(response),
-        None => response,
-    }
+    Ok(admit(api, request.uri().path(), request.headers())?)
 }
 
 /// The checks in etcd's order; the first that fails counts.

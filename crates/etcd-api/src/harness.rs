@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     Api, Authentication, AuthenticationOptions, LeaseOptions, Leases, Limits, Metrics, Quota,
-    Stopping, Versions, routes,
+    Services, Stopping, Versions, routes,
 };
 
 pub(crate) const MEMBER: MemberId = MemberId(0x8e9e_05c5_2164_694d);
@@ -42,7 +42,7 @@ pub(crate) struct Harness {
     pub(crate) raft: Raft<etcd_apply::Reply>,
     pub(crate) views: Views,
     pub(crate) stopping: Stopping,
-    pub(crate) router: axum::Router,
+    pub(crate) router: Services,
     pub(crate) api: Api,
     /// What the metrics show.
     pub(crate) registry: prometheus::Registry,
@@ -94,27 +94,27 @@ impl Harness {
         Harness::start(Start::Alone, Limits::default()).await
     }
 
-    pub(crate) fn kv(&self) -> KvClient<axum::Router> {
+    pub(crate) fn kv(&self) -> KvClient<Services> {
         KvClient::new(self.router.clone()).max_encoding_message_size(usize::MAX)
     }
 
-    pub(crate) fn cluster(&self) -> ClusterClient<axum::Router> {
+    pub(crate) fn cluster(&self) -> ClusterClient<Services> {
         ClusterClient::new(self.router.clone())
     }
 
-    pub(crate) fn maintenance(&self) -> MaintenanceClient<axum::Router> {
+    pub(crate) fn maintenance(&self) -> MaintenanceClient<Services> {
         MaintenanceClient::new(self.router.clone())
     }
 
-    pub(crate) fn watch(&self) -> WatchClient<axum::Router> {
+    pub(crate) fn watch(&self) -> WatchClient<Services> {
         WatchClient::new(self.router.clone()).max_decoding_message_size(usize::MAX)
     }
 
-    pub(crate) fn auth(&self) -> AuthClient<axum::Router> {
+    pub(crate) fn auth(&self) -> AuthClient<Services> {
         AuthClient::new(self.router.clone())
     }
 
-    pub(crate) fn lease(&self) -> LeaseClient<axum::Router> {
+    pub(crate) fn lease(&self) -> LeaseClient<Services> {
         LeaseClient::new(self.router.clone())
     }
 

@@ -18,7 +18,8 @@ use crate::caller::Caller;
 use crate::check::{check_delete_range, check_put, check_range, check_txn};
 use crate::deadline::Deadline;
 use crate::overlap::check_overlaps;
-use crate::range_stream::{self, Messages};
+use crate::range_answer::RangeAnswer;
+use crate::range_stream::{self, DecodedMessages, Messages};
 use crate::reading::{is_read_only, is_serializable};
 use crate::{Api, Error};
 
@@ -71,6 +72,44 @@ impl KvService {
         Ok(Response::new(response))
     }
 
+    /// A range, its key-values as they are stored.
+    pub(crate) async fn execute_range(
+        &self,
+        request: Request<RangeRequest>,
+    ) -> Result<RangeAnswer, Status> {
+        let deadline = self.deadline(&request);
+        let (caller, request) = Caller::split(request);
+        if !request.serializable && self.api.is_learner() {
+            return Err(Error::NotSupportedForLearner.into());
+        }
+        check_range(&request)?;
+        if !request.serializable {
+            self.api.read_barrier(deadline).await?;
+        }
+        let (key, end) = (&request.key, &request.range_end);
+        let identity = self.api.permit_read(&caller, deadline, key, end).await?;
+        let result = self.api.read_range(request).await?;
+        self.api.check_unchanged(&identity)?;
+        Ok(RangeAnswer::new(self.api.header(result.revision), result))
+    }
+
+    /// The same in parts.
+    pub(crate) async fn execute_range_stream(
+        &self,
+        request: Request<RangeRequest>,
+    ) -> Result<Messages, Status> {
+        let deadline = self.deadline(&request);
+        let (caller, request) = Caller::split(request);
+        check_range(&request)?;
+        range_stream::check(&request)?;
+        if !request.serializable {
+            self.api.read_barrier(deadline).await?;
+        }
+        let (key, end) = (&request.key, &request.range_end);
+        let identity = self.api.permit_read(&caller, deadline, key, end).await?;
+        Ok(range_stream::start(self.api.clone(), request, identity))
+    }
+
     /// Waits until compactions up to `revision` are carried out.
     async fn compacted(&self, revision: i64) -> Result<(), Error> {
         let (done, is_done) = oneshot::channel();
@@ -85,43 +124,21 @@ impl KvService {
 
 #[tonic::async_trait]
 impl Kv for KvService {
-    type RangeStreamStream = Messages;
+    type RangeStreamStream = DecodedMessages;
 
     async fn range(
         &self,
         request: Request<RangeRequest>,
     ) -> Result<Response<RangeResponse>, Status> {
-        let deadline = self.deadline(&request);
-        let (caller, request) = Caller::split(request);
-        if !request.serializable && self.api.is_learner() {
-            return Err(Error::NotSupportedForLearner.into());
-        }
-        check_range(&request)?;
-        if !request.serializable {
-            self.api.read_barrier(deadline).await?;
-        }
-        let (key, end) = (&request.key, &request.range_end);
-        let identity = self.api.permit_read(&caller, deadline, key, end).await?;
-        let mut response = self.api.read_range(request).await?;
-        self.api.check_unchanged(&identity)?;
-        response.header = self.api.complete(response.header);
-        Ok(Response::new(response))
+        Ok(Response::new(self.execute_range(request).await?.decode()?))
     }
 
     async fn range_stream(
         &self,
         request: Request<RangeRequest>,
-    ) -> Result<Response<Messages>, Status> {
-        let deadline = self.deadline(&request);
-        let (caller, request) = Caller::split(request);
-        check_range(&request)?;
-        range_stream::check(&request)?;
-        if !request.serializable {
-            self.api.read_barrier(deadline).await?;
-        }
-        let (key, end) = (&request.key, &request.range_end);
-        let identity = self.api.permit_read(&caller, deadline, key, end).await?;
-        Ok(Response::new(range_stream::start(self.api.clone(), request, identity)))
+    ) -> Result<Response<DecodedMessages>, Status> {
+        let messages = self.execute_range_stream(request).await?;
+        Ok(Response::new(range_stream::decoded(messages)))
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {

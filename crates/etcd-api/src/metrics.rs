@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::Request;
-use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::http::{HeaderMap, Response};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use tonic::Code;
+use tonic::body::Body;
 
-use crate::counted_stream::{count_answer, count_request};
-use crate::methods::{ALL, BIDI_STREAM, Methods, Shown, UNARY};
+use crate::counted_stream::count_answer;
+use crate::methods::{ALL, Methods, Served, Shown, UNARY};
 
 /// The label values of `grpc_code`, each at the place of its number.
 const CODES: [&str; 17] = [
@@ -80,18 +79,9 @@ impl Metrics {
         Metrics { methods: Arc::new(methods) }
     }
 
-    /// Begins to count a call. None for a path that nothing serves: etcd does not count it.
-    pub(crate) fn start(&self, request: Request) -> (Option<Call>, Request) {
-        let Some(method) = self.methods.get(request.uri().path()).cloned() else {
-            return (None, request);
-        };
-        let request = if method.kind == BIDI_STREAM {
-            count_request(request, method.clone())
-        } else {
-            method.received();
-            request
-        };
-        (Some(Call::start(method)), request)
+    /// The method at a path; none if etcd does not count it.
+    pub(crate) fn method(&self, path: &str) -> Option<&Arc<Method>> {
+        self.methods.get(path)
     }
 }
 
@@ -108,18 +98,21 @@ impl Families {
     fn of(&self, methods: &Methods) -> impl Iterator<Item = (String, Arc<Method>)> {
         let Methods { service, kind, names, shown } = *methods;
         names.iter().map(move |name| {
-            let labels = [*name, service, kind];
+            let labels = [*name, service.name(), kind];
             let counter = |family: &IntCounterVec| Lazy::new(family, labels.to_vec(), shown);
             let handled =
                 CODES.map(|code| Lazy::new(&self.handled, [&[code], &labels[..]].concat(), shown));
+            let path = format!("/{}/{name}", service.name());
             let method = Method {
+                path: path.clone(),
+                service,
                 kind,
                 started: counter(&self.started),
                 received: counter(&self.received),
                 sent: counter(&self.sent),
                 handled,
             };
-            (format!("/{service}/{name}"), Arc::new(method))
+            (path, Arc::new(method))
         })
     }
 }
@@ -145,9 +138,11 @@ impl Lazy {
     }
 }
 
-/// The counters of one method.
+/// One method and its counters.
 pub(crate) struct Method {
-    kind: &'static str,
+    pub(crate) path: String,
+    pub(crate) service: Served,
+    pub(crate) kind: &'static str,
     started: Lazy,
     received: Lazy,
     sent: Lazy,
@@ -171,7 +166,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    fn start(method: Arc<Method>) -> Call {
+    /// Begins to count.
+    pub(crate) fn start(method: Arc<Method>) -> Call {
         method.started.get().inc();
         Call { method, ended: None }
     }
@@ -189,7 +185,7 @@ impl Call {
     }
 
     /// Counts the answer of a call, now or, of a stream, when it has gone out.
-    pub(crate) fn answer(mut self, response: Response) -> Response {
+    pub(crate) fn answer(mut self, response: Response<Body>) -> Response<Body> {
         let status = code(response.headers());
         if self.method.kind == UNARY {
             // Like etcd's, the count is of what the handler said, even if it does not get through.

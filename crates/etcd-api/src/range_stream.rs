@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use etcd_apply::List;
 use etcd_auth::Identity;
+use etcd_mvcc::RangeResult;
 use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
-use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, RangeStreamResponse, ResponseHeader};
+use etcd_proto::etcdserverpb::{RangeRequest, RangeStreamResponse, ResponseHeader};
 use etcd_proto::mvccpb::KeyValue;
 use prost::Message as _;
 use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::adapters::Map;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use crate::range_answer::RangeAnswer;
 use crate::{Api, Error};
 
 /// Key-values in the first message (etcd's number).
@@ -20,7 +25,21 @@ const FIRST_KEYS: usize = 10;
 const MESSAGES_AHEAD: usize = 2;
 
 /// What a call of RangeStream answers with.
-pub(crate) type Messages = ReceiverStream<Result<RangeStreamResponse, Status>>;
+pub(crate) type Messages = ReceiverStream<Part>;
+
+/// One message: the whole answer in parts, of which only the last has more than key-values.
+pub(crate) type Part = Result<RangeAnswer, Status>;
+
+/// The same, read.
+pub(crate) type DecodedMessages = Map<Messages, fn(Part) -> Result<RangeStreamResponse, Status>>;
+
+/// Reads the key-values of each message.
+pub(crate) fn decoded(messages: Messages) -> DecodedMessages {
+    messages.map(|part| {
+        let range_response = Some(part?.decode()?);
+        Ok(RangeStreamResponse { range_response })
+    })
+}
 
 /// Refuses what a stream in key order cannot do.
 pub(crate) fn check(request: &RangeRequest) -> Result<(), Error> {
@@ -64,7 +83,7 @@ fn send(
     api: &Api,
     request: &RangeRequest,
     caller: &Identity,
-    sender: &mpsc::Sender<Result<RangeStreamResponse, Status>>,
+    sender: &mpsc::Sender<Part>,
 ) -> Result<(), Error> {
     let mut list = api.views.list(request)?;
     let mut left = keys_to_send(request, &list);
@@ -81,10 +100,9 @@ fn send(
             response.more = list.more();
             response.count = list.count();
         } else {
-            response = RangeResponse { kvs: response.kvs, ..RangeResponse::default() };
+            response = RangeAnswer { kvs: response.kvs, ..RangeAnswer::default() };
         }
-        let message = RangeStreamResponse { range_response: Some(response) };
-        if sender.blocking_send(Ok(message)).is_err() {
+        if sender.blocking_send(Ok(response)).is_err() {
             return Ok(());
         }
         if left == 0 {
@@ -94,10 +112,10 @@ fn send(
 }
 
 /// What etcd has read of a range when it looks how long that is.
-fn part(kvs: Vec<KeyValue>, revision: i64) -> RangeResponse {
+fn part(kvs: Vec<Bytes>, revision: i64) -> RangeAnswer {
     let header = ResponseHeader { revision, ..ResponseHeader::default() };
     let count = kvs.len() as i64 + 1;
-    RangeResponse { header: Some(header), kvs, more: true, count }
+    RangeAnswer { header: Some(header), kvs, more: true, count }
 }
 
 /// Answers a range that names a target without an order. etcd sorts each message by it, and lets the
@@ -106,15 +124,14 @@ fn part(kvs: Vec<KeyValue>, revision: i64) -> RangeResponse {
 fn send_sorted(
     api: &Api,
     mut request: RangeRequest,
-    sender: &mpsc::Sender<Result<RangeStreamResponse, Status>>,
+    sender: &mpsc::Sender<Part>,
 ) -> Result<(), Error> {
     let limit = if request.limit == 0 { i64::MAX } else { request.limit };
     request.limit = limit.min(FIRST_KEYS as i64);
     let mut revision = 0;
     let mut sent = 0;
     loop {
-        let RangeResponse { header, kvs, more, .. } = api.views.range(&request)?;
-        let now = header.map_or(0, |header| header.revision);
+        let RangeResult { kvs, more, revision: now, .. } = api.views.stored_range(&request)?;
         if revision == 0 {
             revision = now;
             if request.revision == 0 {
@@ -123,26 +140,31 @@ fn send_sorted(
         }
         sent += kvs.len() as i64;
         if let Some(last) = kvs.last().filter(|_| more) {
-            request.key = [&last.key[..], &[0]].concat().into();
+            request.key = [&key_of(last)?[..], &[0]].concat().into();
         }
         let mut response = part(kvs, now);
         let is_last = !more || sent == limit;
         if is_last {
             let rest = RangeRequest { count_only: true, ..request.clone() };
-            let left = if more { api.views.range(&rest)?.count } else { 0 };
+            let left = if more { api.views.stored_range(&rest)?.count } else { 0 };
             let header = Some(api.header(revision));
-            response = RangeResponse { header, more, count: sent + left, ..response };
+            response = RangeAnswer { header, more, count: sent + left, ..response };
         } else {
             let most = usize::try_from(request.limit).unwrap_or(usize::MAX);
             let most = next_size(most, response.encoded_len(), api.limits.max_request_bytes);
             request.limit = i64::try_from(most).unwrap_or(i64::MAX).min(limit - sent);
-            response = RangeResponse { kvs: response.kvs, ..RangeResponse::default() };
+            response = RangeAnswer { kvs: response.kvs, ..RangeAnswer::default() };
         }
-        let message = RangeStreamResponse { range_response: Some(response) };
-        if sender.blocking_send(Ok(message)).is_err() || is_last {
+        if sender.blocking_send(Ok(response)).is_err() || is_last {
             return Ok(());
         }
     }
+}
+
+/// The key of a stored key-value.
+fn key_of(kv: &Bytes) -> Result<Bytes, Error> {
+    let read = KeyValue::decode(kv.clone());
+    Ok(read.map_err(|error| Error::other(format!("etcdserver: {error}")))?.key)
 }
 
 /// How many key-values the whole stream carries.

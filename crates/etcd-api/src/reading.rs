@@ -1,10 +1,10 @@
 //! Reads: the barrier before them, and where they run.
 
 use etcd_apply::Views;
-use etcd_mvcc::{Content, RangeQuery};
+use etcd_mvcc::{Content, RangeQuery, RangeResult};
 use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use etcd_proto::etcdserverpb::request_op::Request;
-use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, RequestOp, TxnRequest, TxnResponse};
+use etcd_proto::etcdserverpb::{RangeRequest, RequestOp, TxnRequest, TxnResponse};
 use etcd_raft::ReadError;
 
 use crate::deadline::{Deadline, SetBy};
@@ -27,9 +27,9 @@ impl Api {
     }
 
     /// Reads a range from this member's state.
-    pub(crate) async fn read_range(&self, request: RangeRequest) -> Result<RangeResponse, Error> {
+    pub(crate) async fn read_range(&self, request: RangeRequest) -> Result<RangeResult, Error> {
         let keys = keys_of_range(&self.views, &request);
-        self.read(keys, move |views| views.range(&request)).await
+        self.read(keys, move |views| views.stored_range(&request)).await
     }
 
     /// Executes a read-only txn on this member's state.

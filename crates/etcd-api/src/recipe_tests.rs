@@ -149,7 +149,7 @@ async fn those_who_wait_are_told_when_the_member_stops() {
     assert_eq!(status.message(), "etcdserver: server stopped");
 }
 
-fn election(harness: &Harness) -> ElectionClient<axum::Router> {
+fn election(harness: &Harness) -> ElectionClient<crate::Services> {
     ElectionClient::new(harness.router.clone())
 }
 

@@ -1,12 +1,10 @@
 //! The gRPC library's own refusals in the words of the one that etcd uses.
 
-use axum::response::Response;
-use etcd_proto::etcdserverpb::{
-    auth_server, cluster_server, kv_server, lease_server, maintenance_server, watch_server,
-};
-use etcd_proto::v3electionpb::election_server;
-use etcd_proto::v3lockpb::lock_server;
+use axum::http::Response;
+use tonic::body::Body;
 use tonic::{Code, Status};
+
+use crate::methods::Served;
 
 /// How the library begins to say that a message is too large; the two numbers follow.
 const TOO_LARGE: &str = "Error, decoded message length too large: found ";
@@ -32,23 +30,10 @@ const STREAMS: &[&str] = &[
     "/v3electionpb.Election/Observe",
 ];
 
-/// Services that are there, for the difference between an unknown service and an unknown method.
-const SERVICES: &[&str] = &[
-    kv_server::SERVICE_NAME,
-    cluster_server::SERVICE_NAME,
-    maintenance_server::SERVICE_NAME,
-    watch_server::SERVICE_NAME,
-    lease_server::SERVICE_NAME,
-    lock_server::SERVICE_NAME,
-    election_server::SERVICE_NAME,
-    auth_server::SERVICE_NAME,
-    "grpc.health.v1.Health",
-];
-
 /// Rewords the response to a call of `path`, if the library refused it.
-pub(crate) fn reword(response: Response, path: &str) -> Response {
+pub(crate) fn reword(response: Response<Body>, path: &str) -> Response<Body> {
     if is_unknown(&response) {
-        return Status::unimplemented(unknown(path)).into_http();
+        return unknown(path).into_http();
     }
     let complaint = if STREAMS.contains(&path) { IN_A_STREAM } else { ALONE };
     let status = response.extensions().get::<Status>();
@@ -133,7 +118,7 @@ fn undecodable(status: &Status, complaint: &str) -> Option<Status> {
 }
 
 /// Whether nothing is registered for the call: all else that is not implemented says what it is.
-fn is_unknown(response: &Response) -> bool {
+fn is_unknown(response: &Response<Body>) -> bool {
     let code = response.headers().get(Status::GRPC_STATUS);
     let is_silent = response.headers().get(Status::GRPC_MESSAGE).is_none();
     is_silent && code.is_some_and(|code| Code::from_bytes(code.as_bytes()) == Code::Unimplemented)
@@ -149,15 +134,16 @@ fn too_large(status: &Status) -> Option<Status> {
     Some(Status::resource_exhausted(text))
 }
 
-fn unknown(path: &str) -> String {
+/// The refusal of a call that nothing serves.
+pub(crate) fn unknown(path: &str) -> Status {
     let name = path.strip_prefix('/').unwrap_or(path);
-    match name.rsplit_once('/') {
-        Some((service, method)) if SERVICES.contains(&service) => {
+    Status::unimplemented(match name.rsplit_once('/') {
+        Some((service, method)) if Served::named(service).is_some() => {
             format!("unknown method {method} for service {service}")
         }
         Some((service, _)) => format!("unknown service {service}"),
         None => format!("malformed method name: {path:?}"),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -167,9 +153,10 @@ mod tests {
     #[test]
     fn unknown_calls_are_told_apart() {
         let text = "unknown method Foo for service etcdserverpb.KV";
-        assert_eq!(unknown("/etcdserverpb.KV/Foo"), text);
-        assert_eq!(unknown("/etcdserverpb.Nope/Foo"), "unknown service etcdserverpb.Nope");
-        assert_eq!(unknown("/nothing"), "malformed method name: \"/nothing\"");
+        assert_eq!(unknown("/etcdserverpb.KV/Foo").message(), text);
+        let text = "unknown service etcdserverpb.Nope";
+        assert_eq!(unknown("/etcdserverpb.Nope/Foo").message(), text);
+        assert_eq!(unknown("/nothing").message(), "malformed method name: \"/nothing\"");
     }
 
     #[test]

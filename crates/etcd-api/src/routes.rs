@@ -1,8 +1,14 @@
-//! All services of the client's door as one router.
+//! All services of the client's door as one.
 
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use axum::middleware::from_fn_with_state;
+use axum::body::HttpBody;
+use axum::http::{Request, Response};
+use bytes::Bytes;
 use etcd_proto::etcdserverpb::auth_server::AuthServer;
 use etcd_proto::etcdserverpb::cluster_server::ClusterServer;
 use etcd_proto::etcdserverpb::kv_server::KvServer;
@@ -11,21 +17,27 @@ use etcd_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use etcd_proto::etcdserverpb::watch_server::WatchServer;
 use etcd_proto::v3electionpb::election_server::ElectionServer;
 use etcd_proto::v3lockpb::lock_server::LockServer;
+use tonic::Status;
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
-use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tower_service::Service;
 
-use crate::Api;
 use crate::auth::AuthService;
 use crate::cluster::ClusterService;
+use crate::counted_stream::count_request;
 use crate::election::ElectionService;
-use crate::gate::gate;
+use crate::gate;
 use crate::kv::KvService;
 use crate::lease::LeaseService;
 use crate::limits::MAX_SENT_BYTES;
 use crate::lock::LockService;
 use crate::maintenance::MaintenanceService;
-use crate::txn_route::txn_route;
+use crate::methods::{BIDI_STREAM, Served};
+use crate::metrics::Call;
 use crate::watch::WatchService;
+use crate::{Api, range_route, rewording, txn_route};
 
 /// A service on the terms of all: what etcd's own takes, and gzip for requests as it does. Answers
 /// go out as they are, which every client takes.
@@ -40,30 +52,141 @@ macro_rules! terms {
 
 /// The gRPC services of a member, each behind the same gate. A call of anything else is answered
 /// with `Unimplemented`.
-pub fn routes(api: Api) -> axum::Router {
+pub fn routes(api: Api) -> Services {
     let received = api.limits.max_message_bytes();
     let api = Arc::new(api);
-    let kv = terms!(KvServer::new(KvService::new(api.clone())), received);
-    let cluster = terms!(ClusterServer::new(ClusterService::new(api.clone())), received);
-    let maintenance =
-        terms!(MaintenanceServer::new(MaintenanceService::new(api.clone())), received);
-    let watch = terms!(WatchServer::new(WatchService::new(api.clone())), received);
-    let lease = terms!(LeaseServer::new(LeaseService::new(api.clone())), received);
-    let auth = terms!(AuthServer::new(AuthService::new(api.clone())), received);
-    let lock = terms!(LockServer::new(LockService::new(api.clone())), received);
-    let election = terms!(ElectionServer::new(ElectionService::new(api.clone())), received);
+    let maintenance = MaintenanceService::new(api.clone());
     // The service named "" is serving from the start: clients are let in only when it is.
-    let (_, health) = tonic_health::server::health_reporter();
-    Routes::new(kv)
-        .add_service(cluster)
-        .add_service(maintenance)
-        .add_service(watch)
-        .add_service(lease)
-        .add_service(lock)
-        .add_service(election)
-        .add_service(auth)
-        .add_service(health)
-        .into_axum_router()
-        .merge(txn_route(api.clone()))
-        .layer(from_fn_with_state(api, gate))
+    let health = HealthService::from_health_reporter(HealthReporter::new());
+    Services(Arc::new(Stubs {
+        kv: terms!(KvServer::new(KvService::new(api.clone())), received),
+        cluster: terms!(ClusterServer::new(ClusterService::new(api.clone())), received),
+        maintenance: terms!(MaintenanceServer::new(maintenance), received),
+        watch: terms!(WatchServer::new(WatchService::new(api.clone())), received),
+        lease: terms!(LeaseServer::new(LeaseService::new(api.clone())), received),
+        auth: terms!(AuthServer::new(AuthService::new(api.clone())), received),
+        lock: terms!(LockServer::new(LockService::new(api.clone())), received),
+        election: terms!(ElectionServer::new(ElectionService::new(api.clone())), received),
+        health: HealthServer::new(health),
+        api,
+    }))
+}
+
+/// What [`routes`] makes: a service that is always ready. Cheap to clone.
+#[derive(Clone)]
+pub struct Services(Arc<Stubs>);
+
+impl<B> Service<Request<B>> for Services
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError> + Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets a call through or refuses it. As in etcd, what the gate refuses is not counted.
+    fn call(&mut self, request: Request<B>) -> Answer {
+        let stubs = &*self.0;
+        if let Err(refusal) = gate::check(&stubs.api, &request) {
+            return Answer(State::Refused(refusal));
+        }
+        let path = request.uri().path();
+        let Some(method) = stubs.api.metrics.method(path) else {
+            let path = path.to_owned();
+            return Answer(match Served::at(&path) {
+                Some(service) => State::Uncounted(stubs.call(service, request), path),
+                None => State::Refused(rewording::unknown(&path)),
+            });
+        };
+        let call = Call::start(method.clone());
+        let answering = if method.kind == BIDI_STREAM {
+            stubs.call(method.service, count_request(request, method.clone()))
+        } else {
+            method.received();
+            stubs.call(method.service, request)
+        };
+        Answer(State::Counted(answering, Some(call)))
+    }
+}
+
+/// The services that the .proto files declare, before the gate.
+struct Stubs {
+    api: Arc<Api>,
+    kv: KvServer<KvService>,
+    cluster: ClusterServer<ClusterService>,
+    maintenance: MaintenanceServer<MaintenanceService>,
+    watch: WatchServer<WatchService>,
+    lease: LeaseServer<LeaseService>,
+    auth: AuthServer<AuthService>,
+    lock: LockServer<LockService>,
+    election: ElectionServer<ElectionService>,
+    health: HealthServer<HealthService>,
+}
+
+impl Stubs {
+    fn call<B>(&self, service: Served, request: Request<B>) -> Answering
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError> + Send,
+    {
+        let api = || self.api.clone();
+        match service {
+            // These have codecs of their own.
+            Served::Kv => match request.uri().path() {
+                range_route::RANGE => Box::pin(range_route::serve_range(api(), request)),
+                range_route::RANGE_STREAM => {
+                    Box::pin(range_route::serve_range_stream(api(), request))
+                }
+                txn_route::PATH => Box::pin(txn_route::serve(api(), request)),
+                _ => self.kv.clone().call(request),
+            },
+            Served::Cluster => self.cluster.clone().call(request),
+            Served::Maintenance => self.maintenance.clone().call(request),
+            Served::Watch => self.watch.clone().call(request),
+            Served::Lease => self.lease.clone().call(request),
+            Served::Auth => self.auth.clone().call(request),
+            Served::Lock => self.lock.clone().call(request),
+            Served::Election => self.election.clone().call(request),
+            Served::Health => self.health.clone().call(request),
+        }
+    }
+}
+
+/// What a stub is about to answer.
+pub(crate) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// The answer to a call, counted, with refusals of the gRPC library in etcd's words.
+pub struct Answer(State);
+
+enum State {
+    /// No stub was asked.
+    Refused(Status),
+    /// By a method that etcd does not know.
+    Uncounted(Answering, String),
+    Counted(Answering, Option<Call>),
+}
+
+impl Future for Answer {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(match &mut self.get_mut().0 {
+            State::Refused(refusal) => refusal.clone().into_http(),
+            State::Uncounted(answering, path) => {
+                rewording::reword(ready!(answering.as_mut().poll(cx))?, path)
+            }
+            State::Counted(answering, call) => {
+                let response = ready!(answering.as_mut().poll(cx))?;
+                let call = call.take().expect("a future that is ready is not polled again");
+                let response = rewording::reword(response, &call.method().path);
+                call.answer(response)
+            }
+        }))
+    }
 }

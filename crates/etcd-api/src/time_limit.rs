@@ -19,16 +19,15 @@ pub(crate) fn refusal(headers: &HeaderMap) -> Option<Status> {
 }
 
 fn fault(text: &str) -> Option<String> {
-    let quoted = format!("{text:?}");
     if text.len() < *LENGTHS.start() {
-        return Some(format!("transport: timeout string is too short: {quoted}"));
+        return Some(format!("transport: timeout string is too short: {text:?}"));
     }
     if text.len() > *LENGTHS.end() {
-        return Some(format!("transport: timeout string is too long: {quoted}"));
+        return Some(format!("transport: timeout string is too long: {text:?}"));
     }
     let (unit, digits) = text.as_bytes().split_last()?;
     if !UNITS.contains(unit) {
-        return Some(format!("transport: timeout unit is not recognized: {quoted}"));
+        return Some(format!("transport: timeout unit is not recognized: {text:?}"));
     }
     if digits.iter().all(u8::is_ascii_digit) {
         return None;

@@ -3,9 +3,14 @@
 use bytes::{Buf as _, BufMut as _};
 use etcd_nesting::{Deep, Malformed, decode_txn, encode};
 use etcd_proto::etcdserverpb::{TxnRequest, TxnResponse};
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use crate::rewording;
+
+/// What a buffer has room for before its message is known.
+const ROOM: usize = 512;
+/// When the messages of a stream that wait together go out, in bytes. A txn is alone.
+const ENOUGH: usize = 32 << 10;
 
 /// Reads requests and writes responses without running out of stack.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +43,10 @@ impl Decoder for TxnCodec {
             Err(Malformed::Truncated | Malformed::Wire(_)) => Err(rewording::malformed()),
         }
     }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(ROOM, ENOUGH)
+    }
 }
 
 impl Encoder for TxnCodec {
@@ -51,5 +60,9 @@ impl Encoder for TxnCodec {
     ) -> Result<(), Self::Error> {
         target.put(encode(&*response));
         Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        BufferSettings::new(ROOM, ENOUGH)
     }
 }

@@ -1,14 +1,16 @@
 //! The route of KV's Txn: the generated one has no codec for txns that are deep.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::routing::any;
+use axum::body::HttpBody;
+use axum::http;
+use bytes::Bytes;
 use etcd_nesting::Deep;
 use etcd_proto::etcdserverpb::{TxnRequest, TxnResponse};
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Response, Status};
@@ -18,21 +20,21 @@ use crate::kv::KvService;
 use crate::limits::MAX_SENT_BYTES;
 use crate::txn_codec::TxnCodec;
 
-const PATH: &str = "/etcdserverpb.KV/Txn";
+pub(crate) const PATH: &str = "/etcdserverpb.KV/Txn";
 
-/// A router with this route alone. Beside the generated routes it goes first, as it is the more
-/// exact one.
-pub(crate) fn txn_route(api: Arc<Api>) -> Router {
-    Router::new().route(PATH, any(serve)).with_state(api)
-}
-
-async fn serve(State(api): State<Arc<Api>>, request: Request) -> axum::response::Response {
-    let received = api.limits.max_message_bytes();
+pub(crate) async fn serve<B>(
+    api: Arc<Api>,
+    request: http::Request<B>,
+) -> Result<http::Response<Body>, Infallible>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError> + Send,
+{
     let mut grpc = Grpc::new(TxnCodec)
-        .max_decoding_message_size(received)
+        .max_decoding_message_size(api.limits.max_message_bytes())
         .max_encoding_message_size(MAX_SENT_BYTES)
         .accept_compressed(CompressionEncoding::Gzip);
-    grpc.unary(Txn(KvService::new(api)), request).await.map(axum::body::Body::new)
+    Ok(grpc.unary(Txn(KvService::new(api)), request).await)
 }
 
 struct Txn(KvService);

@@ -24,6 +24,9 @@ const NO_WATCHER: i64 = -1;
 /// work goes to a thread that may wait for storage.
 const INLINE_PREVIOUS: usize = 64;
 
+/// So many responses are made before anything else is looked at: each look costs more than one.
+const RESPONSES_AT_ONCE: usize = 16;
+
 /// A client's watchers and what they have to say.
 pub(crate) struct WatchStream {
     api: Arc<Api>,
@@ -97,7 +100,7 @@ impl WatchStream {
                     None => self.requests = None,
                 },
                 told = self.feed.next() => match told {
-                    Ok(told) => self.respond(told).await?,
+                    Ok(told) => self.respond_to_all(told).await?,
                     Err(error) => return Err(Error::other(error.to_string()).into()),
                 },
                 _ = self.progress.tick() => self.tick(),
@@ -167,6 +170,16 @@ impl WatchStream {
             let response = self.response(revision);
             self.responses.push_back(WatchResponse { watch_id: id, canceled: true, ..response });
         }
+    }
+
+    /// Responds to a word, and to those that wait behind it.
+    async fn respond_to_all(&mut self, told: Told) -> Result<(), Status> {
+        self.respond(told).await?;
+        while self.responses.len() < RESPONSES_AT_ONCE {
+            let Some(told) = self.feed.next_ready() else { break };
+            self.respond(told).await?;
+        }
+        Ok(())
     }
 
     async fn respond(&mut self, told: Told) -> Result<(), Status> {

@@ -6,7 +6,7 @@ use etcd_proto::etcdserverpb::alarm_request::AlarmAction;
 use etcd_proto::etcdserverpb::request_op::Request;
 use etcd_proto::etcdserverpb::{
     AlarmRequest, AlarmType, CompactionRequest, DeleteRangeRequest, InternalRaftRequest,
-    LeaseExpireRequest, LeaseGrantRequest, PutRequest, RequestOp, TxnRequest,
+    LeaseExpireRequest, LeaseGrantRequest, PutRequest, RequestHeader, RequestOp, TxnRequest,
 };
 use etcd_proto::membershippb::{Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
 use etcd_raft::Position;
@@ -48,6 +48,29 @@ fn a_put_answers_its_revision_and_what_was_there_if_asked() {
     assert_eq!(response.header.unwrap().revision, 3);
     let previous = response.prev_kv.expect("the previous");
     assert_eq!((&previous.value[..], previous.mod_revision), (&b"1"[..], 2));
+}
+
+#[test]
+fn a_put_is_brief_in_whosever_name_and_nothing_else_is() {
+    let harness = Harness::new();
+    let is_brief =
+        |command: InternalRaftRequest| harness.applier.is_brief(&etcd_nesting::encode(&command));
+    let named = |command: InternalRaftRequest| {
+        let header = RequestHeader { username: "alice".to_owned(), auth_revision: 3, id: 0 };
+        InternalRaftRequest { header: Some(header), ..command }
+    };
+    assert!(is_brief(command(put_request("a", "1"))));
+    assert!(is_brief(named(command(put_request("a", "1")))));
+    let all = DeleteRangeRequest { key: "a".into(), range_end: "z".into(), prev_kv: false };
+    let deletion = InternalRaftRequest { delete_range: Some(all), ..Default::default() };
+    let txn = TxnRequest { success: vec![delete("a", "z")], ..Default::default() };
+    let txn = InternalRaftRequest { txn: Some(txn), ..Default::default() };
+    let alarm = alarm(AlarmAction::Activate, 1, AlarmType::Nospace);
+    for long in [deletion, txn, compaction(5), alarm] {
+        assert!(!is_brief(long.clone()), "{long:?}");
+        assert!(!is_brief(named(long.clone())), "{long:?}");
+    }
+    assert!(!harness.applier.is_brief(b""));
 }
 
 #[test]

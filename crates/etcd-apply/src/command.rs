@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use etcd_auth::Identity;
-use etcd_nesting::{Deep, decode_command};
+use etcd_nesting::{CommandParts, Deep, decode_parts};
 use etcd_proto::etcdserverpb::{
     AlarmRequest, CompactionRequest, DeleteRangeRequest, InternalRaftRequest,
     LeaseCheckpointRequest, LeaseExpireRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest,
@@ -36,10 +36,10 @@ impl Command {
     /// Reads a command, and who gives it. All members see the same bytes, so all of them refuse the
     /// same ones.
     pub(crate) fn decode(bytes: Bytes) -> Result<(Identity, Command), Refusal> {
-        let mut request = decode_command(bytes).map_err(|_| Refusal::Malformed)?;
-        let header = request.header.take().unwrap_or_default();
+        let mut parts = decode_parts(bytes).map_err(|_| Refusal::Malformed)?;
+        let header = parts.header.take().unwrap_or_default();
         let caller = Identity { user: header.username, revision: header.auth_revision };
-        Ok((caller, Command::of(request).ok_or(Refusal::Malformed)?))
+        Ok((caller, Command::of(parts).ok_or(Refusal::Malformed)?))
     }
 
     /// How many txns stand inside each other in it.
@@ -51,13 +51,15 @@ impl Command {
     }
 
     /// The request that is set; a command has one.
-    fn of(mut request: Deep<InternalRaftRequest>) -> Option<Command> {
-        if let Some(put) = request.put.take() {
-            return Some(Command::Put(put));
+    fn of(parts: CommandParts) -> Option<Command> {
+        match parts {
+            CommandParts { put: Some(put), .. } => Some(Command::Put(put)),
+            CommandParts { txn: Some(txn), .. } => Some(Command::Txn(txn)),
+            CommandParts { rest, .. } => Command::of_rest(*rest?),
         }
-        if let Some(txn) = request.txn.take() {
-            return Some(Command::Txn(txn.into()));
-        }
+    }
+
+    fn of_rest(mut request: InternalRaftRequest) -> Option<Command> {
         let version = request.cluster_version_set.take().map(Command::SetVersion);
         let publish = request.cluster_member_attr_set.take().map(Command::PublishMember);
         let delete = request.delete_range.take().map(Command::DeleteRange);

@@ -46,8 +46,8 @@ fn put_checked(
         false => LeaseChange::Set(request.lease),
     };
     let outcome = txn.put(PutArgs {
-        key: request.key.clone(),
-        value: (!request.ignore_value).then(|| request.value.clone()),
+        key: &request.key,
+        value: (!request.ignore_value).then_some(&request.value[..]),
         lease,
         previous: answering.previous(request.prev_kv),
     })?;

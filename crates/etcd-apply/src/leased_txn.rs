@@ -46,15 +46,14 @@ impl<'a> LeasedTxn<'a> {
 
     /// Puts one key, which belongs to no other lease from then on than to the one put with it. That
     /// the lease is there was checked before.
-    pub(crate) fn put(&mut self, args: PutArgs) -> Result<PutOutcome, Error> {
-        let key = args.key.clone();
+    pub(crate) fn put(&mut self, args: PutArgs<'_>) -> Result<PutOutcome, Error> {
         let outcome = self.keys.put(args)?;
         let PutOutcome { previous_lease, lease, .. } = outcome;
         if previous_lease != 0 && previous_lease != lease {
-            self.leases.detach(previous_lease, &key);
+            self.leases.detach(previous_lease, args.key);
         }
         if lease != 0 {
-            self.leases.attach(lease, &key);
+            self.leases.attach(lease, args.key);
         }
         Ok(outcome)
     }

@@ -1,9 +1,9 @@
 //! A range answered piece by piece, all pieces at one revision.
 
+use bytes::Bytes;
 use etcd_mvcc::Listing;
-use etcd_proto::mvccpb::KeyValue;
 
-use crate::{Error, range};
+use crate::Error;
 
 /// A list in key order that is under way. It holds no lock and no key-values between two pieces.
 #[derive(Debug)]
@@ -31,11 +31,12 @@ impl List {
         self.listing.more()
     }
 
-    /// The next key-values, at most `most`; none at the end. May block on storage.
+    /// The next key-values as they are stored, at most `most`; none at the end. Each is an encoded
+    /// `mvccpb.KeyValue`. May block on storage.
     ///
     /// # Errors
     /// `Refused` with `Compacted` when a compaction overtook the list.
-    pub fn next(&mut self, most: usize) -> Result<Vec<KeyValue>, Error> {
-        self.listing.next_page(most)?.into_iter().map(range::key_value).collect()
+    pub fn next(&mut self, most: usize) -> Result<Vec<Bytes>, Error> {
+        Ok(self.listing.next_page(most)?)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use etcd_auth::Auth;
 use etcd_lease::Lessor;
-use etcd_mvcc::{Mvcc, Reader};
+use etcd_mvcc::{Mvcc, RangeResult, Reader};
 use etcd_proto::etcdserverpb::response_op::Response;
 use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, ResponseOp, TxnRequest, TxnResponse};
 use etcd_raft::Position;
@@ -94,6 +94,14 @@ impl Views {
     /// `Refused` with `Compacted` or `FutureRevision` for the revision asked for; the others when
     /// the storage fails.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse, Error> {
+        range::response(self.stored_range(request)?)
+    }
+
+    /// The same with its key-values as they are stored: each is an encoded `mvccpb.KeyValue`.
+    ///
+    /// # Errors
+    /// As [`Views::range`].
+    pub fn stored_range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
         let query = range::query(request);
         let mut left = READ_ATTEMPTS;
         loop {
@@ -102,7 +110,7 @@ impl Views {
                 // Nobody asked for a revision that could be gone: a compaction was faster.
                 Err(etcd_mvcc::Error::Compacted) if request.revision <= 0 && left > 0 => {}
                 Err(etcd_mvcc::Error::Missing(_)) if left > 0 => {}
-                result => return range::response(result?),
+                result => return Ok(result?),
             }
         }
     }

@@ -53,8 +53,8 @@ fn put(
     let mut batch = Batch::new();
     let mut txn = writer.begin(&mut batch);
     txn.put(PutArgs {
-        key: Bytes::from(key),
-        value: Some(Bytes::from(value)),
+        key: key.as_bytes(),
+        value: Some(value.as_bytes()),
         lease: LeaseChange::Set(0),
         previous: Previous::Ignored,
     })?;

@@ -55,8 +55,8 @@ fn write(storage: &Storage, writer: &mut Writer, keys: u64) -> Result<()> {
     for number in 0..keys {
         let mut txn = writer.begin(&mut batch);
         txn.put(PutArgs {
-            key: key(number),
-            value: Some(Bytes::from_static(VALUE)),
+            key: &key(number),
+            value: Some(VALUE),
             lease: LeaseChange::Set(0),
             previous: Previous::Ignored,
         })?;

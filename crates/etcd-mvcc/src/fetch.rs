@@ -35,7 +35,7 @@ pub(crate) fn records(
     sorted.sort_unstable();
     let mut records = vec![None; revisions.len()];
     let mut left = &sorted[..];
-    if lies_close(left) {
+    if lies_close(revisions) {
         left = scan(storage, left, &mut records)?;
     }
     for asked in left.chunks(ASKED) {
@@ -49,10 +49,11 @@ pub(crate) fn records(
 }
 
 /// Whether few other records can lie between these, as far as their main revisions tell.
-fn lies_close(sorted: &[(Revision, usize)]) -> bool {
-    let [(first, _), .., (last, _)] = sorted else { return false };
-    let span = last.main.abs_diff(first.main);
-    sorted.len() >= SCAN_MIN && span <= (sorted.len() * PASSED_OVER) as u64
+pub(crate) fn lies_close(revisions: &[Revision]) -> bool {
+    let mains = || revisions.iter().map(|revision| revision.main);
+    let (Some(first), Some(last)) = (mains().min(), mains().max()) else { return false };
+    let span = last.abs_diff(first);
+    revisions.len() >= SCAN_MIN && span <= (revisions.len() * PASSED_OVER) as u64
 }
 
 /// Reads all rows from the first revision on and takes the wanted ones, until too many others were
@@ -65,8 +66,9 @@ fn scan<'a>(
     let mut left = sorted;
     let mut seen = 0;
     let mut buffer = BytesMut::new();
-    let start = sorted[0].0.put_key();
-    storage.scan(Table::Key, &start..&[], |key, value| {
+    let [(first, _), .., (last, _)] = sorted else { return Ok(sorted) };
+    let (start, end) = (first.put_key(), Revision { sub: last.sub + 1, ..*last }.put_key());
+    storage.scan(Table::Key, &start..&end, |key, value| {
         seen += 1;
         while let [(revision, place), rest @ ..] = left {
             let wanted = revision.put_key();

@@ -11,7 +11,7 @@
 //! with its revisions; its nodes count, so that a count costs O(log n). Reads hold it only for
 //! short steps, and still see one revision from first to last.
 //!
-//! Never in this crate: lease clocks, users, watchers, gRPC, a thread of its own.
+//! Never in this crate: lease clocks, users, watchers, gRPC, a thread that outlives a call.
 
 mod error;
 mod revision;
@@ -19,6 +19,7 @@ mod key_range;
 mod query;
 mod event;
 mod record;
+mod pending;
 mod index;
 mod schedule;
 mod load;

@@ -10,6 +10,7 @@ use crate::cursor::Cursor;
 use crate::hash::{self, KeyValueHash};
 use crate::history::{self, History, HistoryLimits};
 use crate::listing::Listing;
+use crate::pending::NOTHING;
 use crate::query::{RangeQuery, RangeResult};
 use crate::reader::Reader;
 use crate::store::Store;
@@ -55,7 +56,7 @@ impl Mvcc {
         // In this order the compact revision is never above the current one.
         let compacted = self.store.compacted();
         let current = self.store.visible();
-        Reader { store: &self.store, current, compacted, pending: &[] }
+        Reader { store: &self.store, current, compacted, pending: &NOTHING }
     }
 
     /// The same as [`Reader::range`] on the present. A read of the current revision that a

@@ -6,7 +6,12 @@ use crate::cursor::{Cursor, STEP_KEYS};
 use crate::index::KeyState;
 use crate::query::{Content, RangeQuery, RangeResult, SortOrder, SortTarget};
 use crate::reader::{Reader, parse};
-use crate::{Error, KeyRange, Revision, record};
+use crate::{Error, KeyRange, Revision, fetch, record};
+
+/// Keys whose records are read together, in the order of their revisions, as long as those lie close
+/// to each other: what a long list needs beside its answer stays small, and is used again. Where they
+/// lie scattered, all of them at once have better neighbours.
+const WINDOW_KEYS: usize = 4096;
 
 /// A key that a read found.
 struct Found {
@@ -60,9 +65,9 @@ impl Reader<'_> {
         if query.content != Content::CountOnly && admitted {
             let record = match query.is_answered_by_index() {
                 true => without_value(key, &state, &mut BytesMut::new()),
-                false => Bytes::new(),
+                false => self.record_of(at, state.revision)?,
             };
-            result.kvs = self.load(at, query, vec![Found { state, record }])?;
+            result.kvs = vec![record];
             strip(query, &mut result.kvs)?;
         }
         Ok(result)
@@ -76,19 +81,25 @@ impl Reader<'_> {
         query: &RangeQuery,
     ) -> Result<Vec<Bytes>, Error> {
         let mut kvs = Vec::new();
-        let mut revisions = Vec::new();
-        while !cursor.is_done() && kvs.len() + revisions.len() < most {
-            let found = self.find(cursor, most - kvs.len() - revisions.len(), query)?;
+        let mut window = WINDOW_KEYS;
+        while !cursor.is_done() && kvs.len() < most {
+            let left = most - kvs.len();
             if query.is_answered_by_index() {
-                kvs.extend(found.into_iter().map(|found| found.record));
-            } else {
+                kvs.extend(self.find(cursor, left, query)?.into_iter().map(|found| found.record));
+                continue;
+            }
+            let left = left.min(window);
+            let mut revisions = Vec::with_capacity(left.min(WINDOW_KEYS));
+            while !cursor.is_done() && revisions.len() < left {
+                let found = self.find(cursor, left - revisions.len(), query)?;
                 revisions.extend(found.into_iter().map(|found| found.state.revision));
             }
+            kvs.append(&mut self.records(cursor.revision(), &revisions)?);
+            if !fetch::lies_close(&revisions) {
+                window = usize::MAX;
+            }
         }
-        match query.is_answered_by_index() {
-            true => Ok(kvs),
-            false => self.records(cursor.revision(), &revisions),
-        }
+        Ok(kvs)
     }
 
     /// The next keys that pass the bounds.

@@ -1,15 +1,14 @@
 //! Reading at one revision: single keys, their facts and their stored records.
 
 use bytes::Bytes;
+use etcd_storage::Table;
 
 use crate::cursor::Cursor;
 use crate::index::KeyState;
+use crate::pending::Pending;
 use crate::record::Record;
 use crate::store::Store;
 use crate::{Error, KeyRange, Revision, fetch};
-
-/// The records of changes that storage does not have yet, ascending.
-pub(crate) type Pending = [(Revision, Bytes)];
 
 /// A view of the store at its current revision, or at an older one as asked.
 ///
@@ -107,36 +106,34 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// `Compacted` when a compaction overtook the reader.
     pub fn record(&self, state: &KeyState) -> Result<Bytes, Error> {
-        let mut records = self.records(self.current, &[state.revision])?;
-        Ok(records.pop().expect("one record for each revision"))
+        self.record_of(self.current, state.revision)
+    }
+
+    /// The stored record of a put that a read at `at` found.
+    pub(crate) fn record_of(&self, at: i64, revision: Revision) -> Result<Bytes, Error> {
+        let record = match self.pending.has(revision) {
+            true => self.pending.get(revision),
+            false => self.store.storage.get(Table::Key, &revision.put_key())?,
+        };
+        record.map_or_else(|| self.missing(revision, at), Ok)
     }
 
     /// The stored records of puts that a read at `at` found, in their order.
     pub(crate) fn records(&self, at: i64, revisions: &[Revision]) -> Result<Vec<Bytes>, Error> {
         let stored: Vec<_> =
-            revisions.iter().copied().filter(|revision| !self.is_pending(*revision)).collect();
+            revisions.iter().copied().filter(|revision| !self.pending.has(*revision)).collect();
         let mut stored = fetch::records(&self.store.storage, &stored)?.into_iter();
         let record = |revision: &Revision| {
-            let record = match self.pending_record(*revision) {
-                Some(record) => Some(record),
-                None => stored.next().expect("one answer for each revision"),
+            // Only puts are ever asked for, and all that storage may not have are pending.
+            let record = match self.pending.has(*revision) {
+                true => {
+                    Some(self.pending.get(*revision).expect("every unpublished put is pending"))
+                }
+                false => stored.next().expect("one answer for each revision"),
             };
             record.map_or_else(|| self.missing(*revision, at), Ok)
         };
         revisions.iter().map(record).collect()
-    }
-
-    /// Storage may not have it yet. Only puts are ever asked for, and all of them are pending.
-    fn is_pending(&self, revision: Revision) -> bool {
-        self.pending.first().is_some_and(|(first, _)| *first <= revision)
-    }
-
-    fn pending_record(&self, revision: Revision) -> Option<Bytes> {
-        if !self.is_pending(revision) {
-            return None;
-        }
-        let place = self.pending.binary_search_by_key(&revision, |(revision, _)| *revision);
-        Some(self.pending[place.expect("every unpublished put is pending")].1.clone())
     }
 
     /// A record is gone: by a compaction that overtook the read at `at`, or else wrongly.

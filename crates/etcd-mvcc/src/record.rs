@@ -4,15 +4,17 @@
 //! hash of a store is taken over these bytes.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use etcd_proto::mvccpb::KeyValue;
-use prost::Message;
 use prost::encoding::{WireType, decode_varint, encode_key, encode_varint, int64};
 
 const KEY: u32 = 1;
 const CREATE_REVISION: u32 = 2;
 const MOD_REVISION: u32 = 3;
 const VERSION: u32 = 4;
+const VALUE: u32 = 5;
 const LEASE: u32 = 6;
+
+/// Most bytes of a record beside its key and value.
+const NUMBERS_BYTES: usize = 64;
 
 /// A record's fields, borrowed from its bytes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +69,20 @@ fn skip(bytes: &mut &[u8], len: usize) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The record of a put; the value is copied once.
-pub(crate) fn put(record: &KeyValue) -> Bytes {
-    Bytes::from(record.encode_to_vec())
+/// Appends a record.
+pub(crate) fn encode(record: &Record<'_>, buffer: &mut Vec<u8>) {
+    let Record { key, create_revision, mod_revision, version, value, lease } = *record;
+    buffer.reserve(key.len() + value.len() + NUMBERS_BYTES);
+    encode_without_value(key, create_revision, mod_revision, version, buffer);
+    encode_bytes(VALUE, value, buffer);
+    encode_number(LEASE, lease, buffer);
 }
 
 /// The record of a tombstone: only the key.
-pub(crate) fn tombstone(key: Bytes) -> Bytes {
-    put(&KeyValue { key, ..KeyValue::default() })
+pub(crate) fn tombstone(key: &[u8]) -> Bytes {
+    let mut buffer = Vec::new();
+    encode(&Record { key, ..Record::default() }, &mut buffer);
+    buffer.into()
 }
 
 /// Appends a record without value and lease, as a read of keys only answers it.
@@ -83,19 +91,25 @@ pub(crate) fn encode_without_value(
     create_revision: i64,
     mod_revision: i64,
     version: i64,
-    buffer: &mut BytesMut,
+    buffer: &mut impl BufMut,
 ) {
-    if !key.is_empty() {
-        encode_key(KEY, WireType::LengthDelimited, buffer);
-        encode_varint(key.len() as u64, buffer);
-        buffer.put_slice(key);
+    encode_bytes(KEY, key, buffer);
+    encode_number(CREATE_REVISION, create_revision, buffer);
+    encode_number(MOD_REVISION, mod_revision, buffer);
+    encode_number(VERSION, version, buffer);
+}
+
+fn encode_bytes(tag: u32, bytes: &[u8], buffer: &mut impl BufMut) {
+    if !bytes.is_empty() {
+        encode_key(tag, WireType::LengthDelimited, buffer);
+        encode_varint(bytes.len() as u64, buffer);
+        buffer.put_slice(bytes);
     }
-    let numbers =
-        [(CREATE_REVISION, create_revision), (MOD_REVISION, mod_revision), (VERSION, version)];
-    for (tag, number) in numbers {
-        if number != 0 {
-            int64::encode(tag, &number, buffer);
-        }
+}
+
+fn encode_number(tag: u32, number: i64, buffer: &mut impl BufMut) {
+    if number != 0 {
+        int64::encode(tag, &number, buffer);
     }
 }
 
@@ -104,15 +118,27 @@ pub(crate) fn strip_value(record: &Record<'_>) -> Bytes {
     let mut buffer = BytesMut::with_capacity(record.key.len() + 48);
     let Record { key, create_revision, mod_revision, version, lease, .. } = *record;
     encode_without_value(key, create_revision, mod_revision, version, &mut buffer);
-    if lease != 0 {
-        int64::encode(LEASE, &lease, &mut buffer);
-    }
+    encode_number(LEASE, lease, &mut buffer);
     buffer.freeze()
 }
 
 #[cfg(test)]
 mod tests {
+    use etcd_proto::mvccpb::KeyValue;
+    use prost::Message as _;
+
     use super::*;
+
+    /// The record of a put, checked against protobuf's own encoding.
+    fn put(kv: &KeyValue) -> Bytes {
+        let KeyValue { create_revision, mod_revision, version, lease, .. } = *kv;
+        let (key, value) = (&kv.key[..], &kv.value[..]);
+        let record = Record { key, create_revision, mod_revision, version, value, lease };
+        let mut buffer = Vec::new();
+        encode(&record, &mut buffer);
+        assert_eq!(buffer, kv.encode_to_vec());
+        buffer.into()
+    }
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -136,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_tombstone_holds_only_the_key() {
-        assert_eq!(hex(&tombstone("foo".into())), "0a03666f6f");
+        assert_eq!(hex(&tombstone(b"foo")), "0a03666f6f");
     }
 
     #[test]

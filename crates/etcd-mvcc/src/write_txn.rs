@@ -1,7 +1,6 @@
 //! A write transaction: puts and deletes that share one main revision.
 
 use bytes::Bytes;
-use etcd_proto::mvccpb::KeyValue;
 use etcd_storage::{Batch, Table};
 
 use crate::cursor::Cursor;
@@ -9,18 +8,18 @@ use crate::event::Event;
 use crate::index::{Change, KeyState};
 use crate::query::{RangeQuery, RangeResult};
 use crate::reader::{Reader, parse};
-use crate::record;
+use crate::record::{self, Record};
 use crate::revision::{Kind, RecordKey};
 use crate::writer::Writer;
 use crate::{Error, KeyRange, Revision};
 
 /// What to put.
-#[derive(Debug, Clone)]
-pub struct PutArgs {
+#[derive(Debug, Clone, Copy)]
+pub struct PutArgs<'a> {
     /// The key, never empty.
-    pub key: Bytes,
+    pub key: &'a [u8],
     /// The new value; `None` keeps the stored one.
-    pub value: Option<Bytes>,
+    pub value: Option<&'a [u8]>,
     /// What becomes of the lease.
     pub lease: LeaseChange,
     /// Whether to answer what was there before.
@@ -130,16 +129,20 @@ impl<'a> WriteTxn<'a> {
     ///
     /// # Errors
     /// `KeyNotFound`, before any change, when the value or the lease of an absent key shall stay.
-    pub fn put(&mut self, args: PutArgs) -> Result<PutOutcome, Error> {
+    pub fn put(&mut self, args: PutArgs<'_>) -> Result<PutOutcome, Error> {
         let PutArgs { key, value, lease, previous } = args;
         let keeps = value.is_none() || lease == LeaseChange::Keep;
         let kept = match keeps {
-            true => Some(self.reader().state(&key)?.ok_or(Error::KeyNotFound)?),
+            true => Some(self.reader().state(key)?.ok_or(Error::KeyNotFound)?),
             false => None,
         };
+        let kept_value;
         let value = match (value, &kept) {
             (Some(value), _) => value,
-            (None, Some(kept)) => self.reader().value(kept)?,
+            (None, Some(kept)) => {
+                kept_value = self.reader().value(kept)?;
+                &kept_value[..]
+            }
             (None, None) => unreachable!("a value is kept only of a key that was found"),
         };
         let lease = match (lease, &kept) {
@@ -172,7 +175,7 @@ impl<'a> WriteTxn<'a> {
                 outcome.previous.extend(reader.records(reader.current, &revisions)?);
             }
             for (key, state) in found {
-                self.bury(key.clone());
+                self.bury(&key);
                 outcome.deleted += 1;
                 match state.lease {
                     None | Some(0) => {}
@@ -191,37 +194,41 @@ impl<'a> WriteTxn<'a> {
 
     fn write(
         &mut self,
-        key: Bytes,
-        value: Bytes,
+        key: &[u8],
+        value: &[u8],
         lease: i64,
         previous: Previous,
     ) -> Result<PutOutcome, Error> {
         let revision = self.next_revision();
-        let changed = self.writer.change(&key, revision, Change::Put { lease });
+        let changed = self.writer.change(key, revision, Change::Put { lease });
         let KeyState { create_revision, version, .. } =
             changed.after.expect("a put makes its key live");
         let mod_revision = revision.main;
-        let record =
-            record::put(&KeyValue { key, create_revision, mod_revision, version, value, lease });
-        self.batch.put(Table::Key, &revision.put_key(), &record);
+        let record = Record { key, create_revision, mod_revision, version, value, lease };
+        let record = self.writer.pending.push(revision, &record);
+        self.batch.put(Table::Key, &revision.put_key(), record);
+        if let Some(events) = &mut self.events {
+            let record = Bytes::copy_from_slice(record);
+            events.push(event(Kind::Put, revision, record));
+        }
         let old = match (previous, &changed.before) {
             (Previous::Wanted, Some(before)) => Some(self.reader().record(before)?),
             _ => None,
         };
-        self.writer.pending.push((revision, record.clone()));
-        self.tell(Kind::Put, revision, record);
         let previous_lease = changed.before.and_then(|before| before.lease).unwrap_or(0);
         Ok(PutOutcome { previous: old, previous_lease, lease })
     }
 
     /// Deletes a live key.
-    fn bury(&mut self, key: Bytes) {
+    fn bury(&mut self, key: &[u8]) {
         let revision = self.next_revision();
-        self.writer.change(&key, revision, Change::Tombstone);
+        self.writer.change(key, revision, Change::Tombstone);
         let record = record::tombstone(key);
         let row = RecordKey { revision, kind: Kind::Tombstone }.encode();
         self.batch.put(Table::Key, &row, &record);
-        self.tell(Kind::Tombstone, revision, record);
+        if let Some(events) = &mut self.events {
+            events.push(event(Kind::Tombstone, revision, record));
+        }
     }
 
     /// The revision of the next change. The first one moves the store's revision, so that even a
@@ -234,12 +241,10 @@ impl<'a> WriteTxn<'a> {
         self.changes += 1;
         Revision { main: self.writer.revision, sub }
     }
+}
 
-    fn tell(&mut self, kind: Kind, revision: Revision, record: Bytes) {
-        if let Some(events) = &mut self.events {
-            let key = parse(revision, &record).expect("the record was just written").key;
-            let key = record.slice_ref(key);
-            events.push(Event { kind, revision, key, record });
-        }
-    }
+fn event(kind: Kind, revision: Revision, record: Bytes) -> Event {
+    let key = parse(revision, &record).expect("the record was just written").key;
+    let key = record.slice_ref(key);
+    Event { kind, revision, key, record }
 }

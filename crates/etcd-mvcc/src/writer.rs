@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use etcd_storage::{Batch, Table};
 
 use crate::index::{Change, Changed};
 use crate::load::SCHEDULED;
+use crate::pending::Pending;
 use crate::reader::Reader;
 use crate::schedule::{Job, JobHistory};
 use crate::store::Store;
 use crate::write_txn::WriteTxn;
 use crate::{Error, Revision};
-
-/// Room for pending records that stays between batches.
-const PENDING_KEPT: usize = 4096;
 
 /// The applier's handle. There is one for each store.
 ///
@@ -29,8 +26,8 @@ pub struct Writer {
     pub(crate) revision: i64,
     /// The compact revision after the last compaction; -1 never.
     compacted: i64,
-    /// Records of changes not yet published; ascending.
-    pub(crate) pending: Vec<(Revision, Bytes)>,
+    /// Records of changes not yet published.
+    pub(crate) pending: Pending,
     /// Compactions not yet published.
     scheduled: Vec<Job>,
 }
@@ -38,7 +35,7 @@ pub struct Writer {
 impl Writer {
     pub(crate) fn new(store: Arc<Store>) -> Writer {
         let (revision, compacted) = (store.visible(), store.compacted());
-        Writer { store, revision, compacted, pending: Vec::new(), scheduled: Vec::new() }
+        Writer { store, revision, compacted, pending: Pending::default(), scheduled: Vec::new() }
     }
 
     /// The main revision after all changes, published or not.
@@ -91,7 +88,6 @@ impl Writer {
     pub fn publish(&mut self) {
         self.store.publish(self.revision, self.compacted);
         self.pending.clear();
-        self.pending.shrink_to(PENDING_KEPT);
         if !self.scheduled.is_empty() {
             self.store.schedule.push(self.scheduled.drain(..));
         }

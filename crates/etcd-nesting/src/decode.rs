@@ -204,7 +204,7 @@ fn check_depth(depth: usize) -> Result<(), Malformed> {
 }
 
 /// Takes the bytes of an inner message off the front.
-fn inner(wire_type: WireType, rest: &mut Bytes) -> Result<Bytes, Malformed> {
+pub(crate) fn inner(wire_type: WireType, rest: &mut Bytes) -> Result<Bytes, Malformed> {
     check_wire_type(WireType::LengthDelimited, wire_type)?;
     let length = usize::try_from(decode_varint(rest)?).unwrap_or(usize::MAX);
     if length > rest.len() {

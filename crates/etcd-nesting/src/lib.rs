@@ -1,6 +1,7 @@
 //! Txns inside txns, however deep: read, walked, written and dropped on any stack.
 //!
-//! - [`decode_txn`] and [`decode_command`] read what a client or the log holds, in a loop.
+//! - [`decode_txn`] and [`decode_command`] read what a client or the log holds, in a loop;
+//!   [`decode_parts`] reads a command without making room for every kind of them.
 //! - [`Deep`] owns a message that may be deep: it drops it in a loop, and [`Deep::visit`] lets
 //!   code that recurses walk it on a stack with room for all its levels; [`with_room`] is for code
 //!   that consumes it.
@@ -15,7 +16,7 @@ mod decode;
 mod encode;
 mod command;
 
-pub use command::decode_command;
+pub use command::{CommandParts, decode_command, decode_parts};
 pub use decode::{LIMIT, Malformed, decode_txn};
 pub use deep::Deep;
 pub use encode::{Backwards, Encode, encode};

@@ -9,6 +9,8 @@
 //! The code is made by `cargo xtask codegen` from the .proto files and committed, so that the
 //! crate builds without any protobuf compiler.
 //!
+//! The stubs' buffers begin small and make room for a message at once.
+//!
 //! Messages with passwords or tokens are printed without them.
 //!
 //! Never in it: logic, I/O, hand-written messages.
@@ -19,6 +21,8 @@
     clippy::too_many_lines,
     reason = "all code here is generated; the .proto files say what needs saying"
 )]
+
+mod codec;
 
 /// Keys at their revisions, and events.
 pub mod mvccpb {

@@ -55,7 +55,7 @@ impl<M: StateMachine> Barrier<M> {
     ) -> Readers {
         let (sender, readers) = mpsc::channel(QUEUE);
         let barrier = Barrier { raft, peers, leader, applied, readers, tasks: tasks.clone() };
-        tasks.spawn(barrier.run());
+        tasks.spawn_beside_callers(barrier.run());
         sender
     }
 
@@ -120,7 +120,7 @@ impl<M: StateMachine> Barrier<M> {
             return answer(&mut readers, &Ok(()));
         }
         let mut applied = self.applied.clone();
-        self.tasks.spawn(async move {
+        self.tasks.spawn_beside_callers(async move {
             if applied.wait_for(|position| position.index >= index).await.is_ok() {
                 answer(&mut readers, &Ok(()));
             }

@@ -44,6 +44,7 @@ impl Leader {
 #[derive(Clone)]
 pub(crate) struct LeaderWatch {
     pub(crate) metrics: Metrics,
+    pub(crate) servers: ServerMetrics,
     contact: Contact,
     known: watch::Receiver<Known>,
 }
@@ -71,8 +72,9 @@ impl LeaderWatch {
         tasks: &Tasks,
     ) -> LeaderWatch {
         let (tell, known) = watch::channel(Known::default());
-        tasks.spawn(follow(ServerMetrics::of_servers(raft), contact.clone(), tell));
-        LeaderWatch { metrics: Metrics::of(raft), contact, known }
+        let servers = ServerMetrics::of_servers(raft);
+        tasks.spawn(follow(servers.clone(), contact.clone(), tell));
+        LeaderWatch { metrics: Metrics::of(raft), servers, contact, known }
     }
 
     /// The leader, if it was heard, or confirmed by a quorum, within the time limit: one that was

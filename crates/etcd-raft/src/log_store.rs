@@ -45,7 +45,8 @@ pub(crate) struct LogStore {
 
 struct Shared {
     log: Log,
-    tail: Mutex<Tail>,
+    /// Shared with the writer thread, which must never be the one to close the log.
+    tail: Arc<Mutex<Tail>>,
     snapshot_due: Notify,
     failure: Failure,
     _hold: Hold,
@@ -98,7 +99,7 @@ impl LogStore {
         let tail = Tail { written: indexes.end, last, purged, vote, ..Tail::default() };
         let shared = Shared {
             log,
-            tail: Mutex::new(tail),
+            tail: Arc::new(Mutex::new(tail)),
             snapshot_due: Notify::new(),
             failure,
             _hold: hold,
@@ -298,12 +299,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             callback.io_completed(Ok(()));
             return Ok(());
         };
-        let store = self.clone();
+        let (tail, failure) = (self.shared.tail.clone(), self.shared.failure.clone());
         let done = Box::new(move |written: Result<(), etcd_storage::Error>| {
             if written.is_ok() {
-                store.shared.tail.lock().written_up_to(end, truncations);
+                tail.lock().written_up_to(end, truncations);
             }
-            callback.io_completed(written.map_err(|error| store.shared.failure.note(error)));
+            callback.io_completed(written.map_err(|error| failure.note(error)));
         });
         self.shared.log.submit(vec![LogOperation::Append { first_index, records }], Some(done));
         Ok(())

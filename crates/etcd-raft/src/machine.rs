@@ -14,15 +14,26 @@ use crate::openraft_types::{
     LogId, RaftEntry, RaftPayload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
 };
 use crate::snapshot::{Scratch, SnapshotFiles};
-use crate::tasks::Hold;
+use crate::tasks::{Hold, Tasks};
 use crate::waiters::{Reply, Waiters};
 use crate::{Applied, Entry, Membership, Payload, Position, Proposal, StateMachine};
 
 /// Entries that are applied in one batch at most.
 const APPLY_ENTRIES: usize = 64;
+/// Brief commands that are applied on the thread of the consensus at most.
+const BRIEF_COMMANDS: usize = 16;
+/// The bytes that those may have together.
+const BRIEF_BYTES: usize = 64 << 10;
 
 /// Joins a [`StateMachine`] to openraft and to the callers that wait for replies.
 pub(crate) struct Machine<M: StateMachine> {
+    /// Invariant: there, unless an apply runs or did not come to its end.
+    applier: Option<Box<Applier<M>>>,
+    tasks: Tasks,
+}
+
+/// What an apply needs.
+struct Applier<M: StateMachine> {
     machine: M,
     applied: Applied,
     waiters: Arc<Waiters<M::Reply>>,
@@ -38,11 +49,37 @@ impl<M: StateMachine> Machine<M> {
         waiters: Arc<Waiters<M::Reply>>,
         position: watch::Sender<Position>,
         failure: Failure,
-        hold: Hold,
+        tasks: Tasks,
     ) -> Machine<M> {
-        Machine { machine, applied, waiters, position, failure, hold }
+        let hold = tasks.hold();
+        let applier = Applier { machine, applied, waiters, position, failure, hold };
+        Machine { applier: Some(Box::new(applier)), tasks }
     }
 
+    fn applier(&mut self) -> &mut Applier<M> {
+        self.applier.as_mut().expect("openraft asks for nothing while or after an apply failed")
+    }
+
+    /// Applies here what is brief. All else may take long or wakes many callers, and is done beside
+    /// them: nothing keeps the consensus from its heartbeats.
+    async fn apply_chunk(&mut self, chunk: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
+        let applier = self.applier();
+        let chunk = Chunk::open(chunk).map_err(|error| applier.failure.note(error))?;
+        if chunk.is_brief(&applier.machine) {
+            return applier.apply(chunk);
+        }
+        let mut applier = self.applier.take().expect("one apply after the other");
+        let working = self.tasks.work_beside_callers(move || {
+            let result = applier.apply(chunk);
+            (applier, result)
+        });
+        let (applier, result) = working.await.map_err(io::Error::other)?;
+        self.applier = Some(applier);
+        result
+    }
+}
+
+impl<M: StateMachine> Applier<M> {
     fn meta(&self) -> SnapshotMeta {
         SnapshotMeta {
             last_log_id: self.applied.position.log_id(),
@@ -50,20 +87,19 @@ impl<M: StateMachine> Machine<M> {
         }
     }
 
-    fn apply_chunk(&mut self, chunk: Vec<EntryResponder<TypeConfig>>) -> io::Result<()> {
-        let previous = self.applied.position;
-        let mut entries = Vec::with_capacity(chunk.len());
-        let mut responders: Vec<ApplyResponder<TypeConfig>> = Vec::new();
-        for (entry, responder) in chunk {
-            responders.extend(responder);
-            let entry = open_entry(entry)?;
+    fn apply(&mut self, chunk: Chunk) -> io::Result<()> {
+        self.try_apply(chunk).map_err(|error| self.failure.note(error))
+    }
+
+    fn try_apply(&mut self, chunk: Chunk) -> io::Result<()> {
+        let Chunk { mut entries, responders } = chunk;
+        self.applied.previous = self.applied.position;
+        for entry in &entries {
             self.applied.position = entry.position;
             if let Payload::Membership(membership) = &entry.payload {
                 self.applied.membership = membership.clone();
             }
-            entries.push(entry);
         }
-        self.applied.previous = previous;
         let callers = self.waiters.take(proposals(&entries).map(|proposal| proposal.id));
         mark_awaited(&mut entries, &callers);
         let replies = self.machine.apply(&entries, &self.applied).map_err(io::Error::other)?;
@@ -95,6 +131,37 @@ impl<M: StateMachine> Machine<M> {
         let index = self.applied.position.index;
         tracing::info!(index, term = self.applied.position.term, "applied snapshot");
         Ok(())
+    }
+}
+
+/// Entries that are applied together, and whom openraft wants to be told of it.
+struct Chunk {
+    entries: Vec<Entry>,
+    responders: Vec<ApplyResponder<TypeConfig>>,
+}
+
+impl Chunk {
+    fn open(chunk: Vec<EntryResponder<TypeConfig>>) -> io::Result<Chunk> {
+        let mut opened = Chunk { entries: Vec::with_capacity(chunk.len()), responders: Vec::new() };
+        for (entry, responder) in chunk {
+            opened.responders.extend(responder);
+            opened.entries.push(open_entry(entry)?);
+        }
+        Ok(opened)
+    }
+
+    /// Whether all of it is applied within microseconds.
+    fn is_brief<M: StateMachine>(&self, machine: &M) -> bool {
+        let is_commands = |entry: &Entry| matches!(entry.payload, Payload::Commands(_));
+        let mut left = (BRIEF_COMMANDS, BRIEF_BYTES);
+        self.entries.iter().all(is_commands)
+            && proposals(&self.entries).all(|proposal| {
+                let (commands, bytes) = left;
+                let room = (commands.checked_sub(1), bytes.checked_sub(proposal.command.len()));
+                let (Some(commands), Some(bytes)) = room else { return false };
+                left = (commands, bytes);
+                machine.is_brief(&proposal.command)
+            })
     }
 }
 
@@ -141,7 +208,8 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
     type SnapshotBuilder = Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
-        Ok((self.applied.position.log_id(), self.applied.membership.to_stored()))
+        let applied = &self.applier().applied;
+        Ok((applied.position.log_id(), applied.membership.to_stored()))
     }
 
     async fn apply<Strm>(&mut self, entries: Strm) -> Result<(), io::Error>
@@ -151,17 +219,18 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
         let mut chunks = entries.ready_chunks(APPLY_ENTRIES);
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.into_iter().collect::<Result<Vec<_>, _>>()?;
-            self.apply_chunk(chunk).map_err(|error| self.failure.note(error))?;
+            self.apply_chunk(chunk).await?;
         }
         Ok(())
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
+        let applier = self.applier();
         Builder {
-            storage: self.machine.storage().clone(),
-            meta: self.meta(),
-            failure: self.failure.clone(),
-            hold: self.hold.clone(),
+            storage: applier.machine.storage().clone(),
+            meta: applier.meta(),
+            failure: applier.failure.clone(),
+            hold: applier.hold.clone(),
         }
     }
 
@@ -172,11 +241,12 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
     ) -> Result<(), io::Error> {
         // At start openraft offers a member its own state, which is in place already.
         let SnapshotFiles::Received(scratch) = snapshot else { return Ok(()) };
-        self.install(meta, &scratch).map_err(|error| self.failure.note(error))
+        let applier = self.applier();
+        applier.install(meta, &scratch).map_err(|error| applier.failure.note(error))
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        if self.applied.position.index == 0 {
+        if self.applier().applied.position.index == 0 {
             return Ok(None);
         }
         // Whoever asks may let the log go up to what this answers, so it must be durable first:

@@ -7,7 +7,8 @@ use openraft::{OptionalSend, RaftMetrics};
 use crate::StateMachine;
 use crate::openraft_types::{MetricsReceiver, OpenRaft, TypeConfig};
 
-/// The latest metrics of this member's raft: all of them, which change with every entry.
+/// The latest metrics of this member's raft: all of them, which change several times with every
+/// entry. To look at: a task that waits on them for long is woken each time.
 pub(crate) type Metrics = Latest<RaftMetrics<TypeConfig>>;
 
 /// Those that change only with votes, leaders and members.
@@ -47,6 +48,11 @@ impl<T: OptionalSend + Sync + 'static> Latest<T> {
     /// Waits for metrics that were not looked at.
     pub(crate) async fn changed(&mut self) -> Result<(), Ended> {
         self.0.changed().await.map_err(|_| Ended)
+    }
+
+    /// Waits until raft has stopped.
+    pub(crate) async fn ended(&mut self) {
+        while self.changed().await.is_ok() {}
     }
 
     /// Waits until `look` finds what it looks for.

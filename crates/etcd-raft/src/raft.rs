@@ -8,7 +8,9 @@ use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::raftpb::Proposal;
 use etcd_storage::Log;
 use futures_util::future::BoxFuture;
+use openraft::errors::Fatal;
 use openraft::{Config, RaftMetrics, SnapshotPolicy};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tonic::service::Routes;
@@ -25,7 +27,7 @@ use crate::network::{NetworkFactory, Peers};
 use crate::openraft_types::{OpenRaft, TypeConfig};
 use crate::peer_service::{PeerService, Shared};
 use crate::proposer::{Proposer, Submission, Submissions};
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, Thread};
 use crate::waiters::{Abandoned, Waiters};
 use crate::{
     Applied, Error, Membership, Position, ProposeError, ReadError, StateMachine, Status,
@@ -63,7 +65,7 @@ pub struct Options {
 
 /// A member's handle on the consensus. Cheap to clone.
 pub struct Raft<R> {
-    shared: Arc<Handle<R>>,
+    shared: Arc<Inner<R>>,
 }
 
 impl<R> Clone for Raft<R> {
@@ -72,7 +74,7 @@ impl<R> Clone for Raft<R> {
     }
 }
 
-struct Handle<R> {
+struct Inner<R> {
     member: MemberId,
     election_timeout: Duration,
     submissions: Submissions,
@@ -86,6 +88,7 @@ struct Handle<R> {
     tasks: Tasks,
     core: Box<dyn Core>,
     routes: Routes,
+    thread: Thread,
 }
 
 /// What needs openraft itself, whatever the state machine is.
@@ -125,7 +128,8 @@ impl<R: Send + 'static> Raft<R> {
         machine: M,
     ) -> Result<Raft<R>, Error> {
         let config = Arc::new(config(&options)?);
-        let tasks = Tasks::default();
+        let thread = Thread::start().map_err(|error| Error::Stopped(error.to_string()))?;
+        let tasks = Tasks::new(thread.handle().clone(), Handle::current());
         let failure = Failure::default();
         let log = LogStore::open(options.log, failure.clone(), tasks.hold())?;
         let applied = Applied::load(machine.storage())?;
@@ -150,12 +154,10 @@ impl<R: Send + 'static> Raft<R> {
             waiters.clone(),
             position,
             failure.clone(),
-            tasks.hold(),
+            tasks.clone(),
         );
-        let raft: OpenRaft<M> =
-            openraft::Raft::new(options.member.0, config, network, log.clone(), machine)
-                .await
-                .map_err(|error| Error::Stopped(error.to_string()))?;
+        let starting = openraft::Raft::new(options.member.0, config, network, log.clone(), machine);
+        let raft: OpenRaft<M> = start_on(&thread, starting).await?;
         found(&raft, bootstrap).await?;
         // A follower's timer runs for one and a half election timeouts at most.
         let contact = Contact::new(options.election_timeout * 2);
@@ -176,7 +178,7 @@ impl<R: Send + 'static> Raft<R> {
             contact,
             tasks: tasks.clone(),
         });
-        let handle = Handle {
+        let handle = Inner {
             member: options.member,
             election_timeout: options.election_timeout,
             submissions,
@@ -190,6 +192,7 @@ impl<R: Send + 'static> Raft<R> {
             tasks,
             routes: service.routes(),
             core: Box::new(CoreOf { raft, service }),
+            thread,
         };
         Ok(Raft { shared: Arc::new(handle) })
     }
@@ -389,16 +392,34 @@ impl<R: Send + 'static> Raft<R> {
 
     /// Resolves with the reason when the consensus cannot go on: the process must end then.
     pub async fn failed(&self) -> Error {
-        let mut metrics = self.shared.leader.metrics.clone();
-        let failed = metrics.wait_for(|metrics| metrics.running_state.clone().err()).await;
-        let reason = failed.map_or_else(|_| "its task ended".to_owned(), |f| f.to_string());
-        Error::Stopped(self.shared.failure.first().unwrap_or(reason))
+        let shared = &self.shared;
+        // The metrics with the reason change with every entry; these only end.
+        shared.leader.servers.clone().ended().await;
+        let failed = shared.leader.metrics.with(|metrics| metrics.running_state.clone().err());
+        let reason = failed.map_or_else(|| "its task ended".to_owned(), |f| f.to_string());
+        Error::Stopped(shared.failure.first().unwrap_or(reason))
     }
 
     /// The gRPC service for the peer listeners.
     pub fn peer_routes(&self) -> Routes {
         self.shared.routes.clone()
     }
+
+    /// The thread of the consensus. The peer listeners are best served there: a message then needs
+    /// no other thread between the network and the log.
+    pub fn thread(&self) -> &Handle {
+        self.shared.thread.handle()
+    }
+}
+
+/// Starts openraft on its thread: all its tasks run where the first of them is spawned.
+async fn start_on<M: StateMachine>(
+    thread: &Thread,
+    starting: impl Future<Output = Result<OpenRaft<M>, Fatal<TypeConfig>>> + Send + 'static,
+) -> Result<OpenRaft<M>, Error> {
+    let started = thread.handle().spawn(starting).await;
+    let started = started.map_err(|error| Error::Stopped(error.to_string()))?;
+    started.map_err(|error| Error::Stopped(error.to_string()))
 }
 
 /// Begins a new cluster, if there is one to begin.

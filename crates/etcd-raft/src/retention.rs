@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::StateMachine;
 use crate::log_store::LogStore;
-use crate::metrics::Metrics;
 use crate::openraft_types::OpenRaft;
 
 /// Bytes of entries kept for members that are behind, however few entries they are: more is cheaper
@@ -16,12 +15,12 @@ const PACE: Duration = Duration::from_millis(100);
 /// Lets go of entries that are behind both the flushed state and what slow members may still ask
 /// for. Raft's snapshot says what is flushed; nothing after it is ever purged.
 pub(crate) async fn run<M: StateMachine>(raft: OpenRaft<M>, log: LogStore, catch_up_entries: u64) {
-    let mut metrics = Metrics::of(&raft);
+    let mut snapshots = raft.watch_snapshot_progress();
     let mut last = None;
     loop {
         tokio::select! {
-            newer = metrics.wait_for(|metrics| metrics.snapshot.filter(|_| metrics.snapshot > last)) => {
-                let Ok(snapshot) = newer else { return };
+            newer = snapshots.wait_until(|snapshot| *snapshot > last) => {
+                let Ok(Some(snapshot)) = newer else { return };
                 last = Some(snapshot);
                 log.snapshot_taken();
                 let by_count = snapshot.index.saturating_sub(catch_up_entries);

@@ -27,6 +27,11 @@ pub trait StateMachine: Send + Sync + 'static {
         applied: &Applied,
     ) -> Result<Vec<Self::Reply>, StateMachineError>;
 
+    /// Whether a command is surely applied within microseconds, whatever the state holds. A few such
+    /// commands are applied on the thread of the consensus, which spares them two changes of
+    /// threads. Any other would keep heartbeats waiting there.
+    fn is_brief(&self, command: &[u8]) -> bool;
+
     /// The storage now holds the state of a snapshot: forget everything read from the old one.
     fn reload(&mut self) -> Result<(), StateMachineError>;
 }

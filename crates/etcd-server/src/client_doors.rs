@@ -1,6 +1,7 @@
 //! Where clients come in: one kind of door for everything, or one for gRPC and one for HTTP.
 
 use axum::Router;
+use etcd_api::Services;
 use etcd_config::{Member, Url};
 use etcd_transport::{ClientListener, ListenOptions, ServerTls};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,7 @@ impl ClientDoors {
 
     pub(crate) fn serve(
         self,
-        grpc: Router,
+        grpc: Services,
         http: Router,
         tasks: &TaskTracker,
         stop: &CancellationToken,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use etcd_api::{Api, Authentication, LeaseOptions, Leases, Metrics, Stopping, Versions};
 use etcd_apply::{Applier, Reply, Views};
 use etcd_config::{Config, Member, Tuning};
@@ -173,9 +172,10 @@ impl Server {
 
     fn serve_peers(&self, listener: PeerListener, facts: Facts, api: Api) {
         let routes = etcd_api::add_peer_routes(api.clone(), self.raft.peer_routes());
-        let grpc = routes.prepare().into_axum_router();
+        let grpc = routes.prepare();
         let http = etcd_gateway::peer_routes(facts);
-        self.peer_tasks.spawn(listener.serve(grpc, http, self.peers.clone()));
+        let serving = listener.serve(grpc, http, self.peers.clone());
+        self.peer_tasks.spawn_on(serving, self.raft.thread());
         let stop = self.clients.clone();
         self.client_tasks.spawn(async move {
             // It runs until the stop.
@@ -238,7 +238,7 @@ impl Server {
     }
 
     fn serve_clients(&self, doors: ClientDoors, facts: Facts, api: Api) {
-        let grpc: Router = etcd_api::routes(api);
+        let grpc = etcd_api::routes(api);
         let http = etcd_gateway::client_routes(facts);
         tracing::info!("ready to serve client requests");
         doors.serve(grpc, http, &self.client_tasks, &self.clients);

@@ -10,17 +10,20 @@
 
 mod error;
 mod table;
+mod family;
 mod rows;
 mod sizes;
 mod batch;
 mod generation;
 mod view;
 mod state;
+mod log_queue;
 mod log;
 
 pub use batch::Batch;
 pub use error::Error;
-pub use log::{Done, Log, LogOperation, LogOptions};
+pub use log::{Log, LogOptions};
+pub use log_queue::{Done, LogOperation};
 pub use sizes::Sizes;
 pub use state::{Storage, StorageOptions};
 pub use table::Table;

@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use rocksdb::{BlockBasedOptions, DB, DBRecoveryMode, WriteBatch, WriteOptions};
 
 use crate::Error;
 use crate::error::open_rocksdb;
+use crate::log_queue::{Done, LogOperation, LogQueue, Submission};
 
 /// Bytes that one group commit may hold: more waiting operations go into the next one, so that the
 /// first of them need not wait for a write of any length.
@@ -38,48 +38,16 @@ impl Default for LogOptions {
     }
 }
 
-/// A change of the log.
-#[derive(Debug)]
-pub enum LogOperation {
-    /// Entries with consecutive indexes from `first_index` on, each replacing what was there.
-    Append {
-        /// The index of the first record.
-        first_index: u64,
-        /// The entries' bytes.
-        records: Vec<Bytes>,
-    },
-    /// Removes every entry from this index on.
-    TruncateFrom(u64),
-    /// Removes every entry up to and including this index.
-    PurgeThrough(u64),
-    /// Sets a named mark: a vote, a position.
-    Mark {
-        /// The mark's name.
-        name: &'static str,
-        /// Its new value.
-        value: Bytes,
-    },
-}
-
-/// Called from the writer thread once the operations are on disk, or failed.
-pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
-
 /// The raft log of one member on a RocksDB of its own.
 ///
 /// Operations take effect in the order of their submission. Those with a [`Done`] are synced before
-/// it is called; those without ride along with the next sync.
-#[derive(Debug)]
+/// it is called; those without ride along with the next sync, or are written unsynced soon after.
 pub struct Log {
     db: Arc<DB>,
     path: PathBuf,
-    /// Unbounded by itself: raft bounds what it has in flight. `None` only while dropping.
-    queue: Option<Sender<Submission>>,
+    queue: Arc<LogQueue>,
+    /// `None` only while dropping.
     writer: Option<JoinHandle<()>>,
-}
-
-struct Submission {
-    operations: Vec<LogOperation>,
-    done: Option<Done>,
 }
 
 impl Log {
@@ -93,21 +61,20 @@ impl Log {
         std::fs::create_dir_all(directory).map_err(|error| Error::from_io(directory, &error))?;
         refuse_foreign(directory)?;
         let db = Arc::new(open_rocksdb(&rocksdb_options(options), directory)?);
-        let (queue, submissions) = channel();
+        let queue = Arc::new(LogQueue::default());
+        let submissions = queue.clone();
         let writer =
             Writer { db: db.clone(), path: directory.to_owned(), sync: options.sync, failed: None };
         let writer = std::thread::Builder::new()
             .name("raft-log".to_owned())
             .spawn(move || writer.run(&submissions))
             .map_err(|error| Error::from_io(directory, &error))?;
-        Ok(Log { db, path: directory.to_owned(), queue: Some(queue), writer: Some(writer) })
+        Ok(Log { db, path: directory.to_owned(), queue, writer: Some(writer) })
     }
 
     /// Hands operations to the writer thread and returns at once.
     pub fn submit(&self, operations: Vec<LogOperation>, done: Option<Done>) {
-        let submission = Submission { operations, done };
-        let queue = self.queue.as_ref().expect("the queue lives as long as the log");
-        queue.send(submission).expect("the writer ends only after the queue closed");
+        self.queue.push(Submission { operations, done });
     }
 
     /// The indexes of the entries on disk; empty when there is none.
@@ -176,9 +143,15 @@ impl Log {
     }
 }
 
+impl std::fmt::Debug for Log {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Log").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Log {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.queue.close();
         if let Some(writer) = self.writer.take() {
             writer.join().expect("the writer thread does not panic");
         }
@@ -195,9 +168,9 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, submissions: &Receiver<Submission>) {
+    fn run(mut self, submissions: &LogQueue) {
         let mut waiting = Vec::new();
-        while let Ok(first) = submissions.recv() {
+        while let Some(first) = submissions.wait() {
             let mut batch = WriteBatch::default();
             let mut next = Some(first);
             while let Some(submission) = next {
@@ -205,9 +178,7 @@ impl Writer {
                     add(&mut batch, operation);
                 }
                 waiting.extend(submission.done);
-                next = (batch.size_in_bytes() < GROUP_BYTES)
-                    .then(|| submissions.try_recv().ok())
-                    .flatten();
+                next = (batch.size_in_bytes() < GROUP_BYTES).then(|| submissions.next()).flatten();
             }
             let result = self.write(batch, !waiting.is_empty());
             for done in waiting.drain(..) {

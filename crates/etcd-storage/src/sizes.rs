@@ -6,6 +6,7 @@ use rocksdb::DB;
 use rocksdb::properties::{AGGREGATED_TABLE_PROPERTIES, CUR_SIZE_ALL_MEM_TABLES};
 
 use crate::Table;
+use crate::family::Family;
 
 /// The state's size in bytes, before compression: what it holds counts, not how well that can be
 /// compressed, so that a quota allows the same data whatever its contents.
@@ -92,25 +93,27 @@ impl InUse {
 
     /// The sizes of the state at this moment.
     pub(crate) fn sizes(&self, db: &DB) -> Sizes {
-        let in_memory = db.property_int_value(CUR_SIZE_ALL_MEM_TABLES).ok().flatten();
-        let total = Files::of(db).bytes + in_memory.unwrap_or_default();
+        let total = Files::of(db).bytes + in_memory(db);
         Sizes { total, in_use: self.bytes.load(Ordering::Relaxed).min(total) }
     }
 }
 
 impl Files {
     fn of(db: &DB) -> Files {
-        let properties = db.property_value(AGGREGATED_TABLE_PROPERTIES).ok().flatten();
-        properties.map_or(Files::default(), |properties| Files::parse(&properties))
+        let properties = Family::ALL.map(|family| {
+            let family = family.handle(db);
+            let properties = db.property_value_cf(family, AGGREGATED_TABLE_PROPERTIES);
+            properties.ok().flatten().unwrap_or_default()
+        });
+        Files::parse(&properties.join(";"))
     }
 
-    /// Reads RocksDB's text: `# data blocks=1; # entries=2; ...`.
+    /// Reads RocksDB's text, `# data blocks=1; # entries=2; ...`; what is there twice counts twice.
     fn parse(properties: &str) -> Files {
         let number = |name: &str| {
-            let mut pairs = properties.split(';').filter_map(|pair| pair.trim().split_once('='));
-            let value =
-                pairs.find(|(key, _)| *key == name).and_then(|(_, value)| value.parse().ok());
-            value.unwrap_or_default()
+            let pairs = properties.split(';').filter_map(|pair| pair.trim().split_once('='));
+            let values = pairs.filter(|(key, _)| *key == name);
+            values.filter_map(|(_, value)| value.parse::<u64>().ok()).sum::<u64>()
         };
         Files {
             entries: number("# entries"),
@@ -118,6 +121,15 @@ impl Files {
             bytes: number("raw key size") + number("raw value size"),
         }
     }
+}
+
+/// What is not in files yet, in bytes.
+fn in_memory(db: &DB) -> u64 {
+    let sizes = Family::ALL.map(|family| {
+        let family = family.handle(db);
+        db.property_int_value_cf(family, CUR_SIZE_ALL_MEM_TABLES).ok().flatten()
+    });
+    sizes.into_iter().flatten().sum()
 }
 
 /// The part of `bytes` that `rows` of all the rows have.
@@ -135,6 +147,8 @@ mod tests {
         let text = "# data blocks=1; # entries=7; # deletions=2; # merge operands=0; \
             raw key size=100; raw average key size=14.285714; raw value size=40; filter size=9";
         assert_eq!(Files::parse(text), Files { entries: 7, deletions: 2, bytes: 140 });
+        let both = Files { entries: 14, deletions: 4, bytes: 280 };
+        assert_eq!(Files::parse(&[text, text].join(";")), both);
         assert_eq!(Files::parse("nothing of the kind"), Files::default());
     }
 

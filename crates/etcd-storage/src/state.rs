@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use rocksdb::{
-    BlockBasedOptions, BottommostLevelCompaction, Cache, CompactOptions, DB, DBCompressionType,
-    WriteOptions,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, CompactOptions, DB,
+    DBCompressionType, ReadOptions, WriteOptions,
 };
 
-use crate::error::open_rocksdb;
+use crate::family::{self, Family};
 use crate::generation::Generations;
 use crate::sizes::InUse;
 use crate::{Batch, Error, Sizes, Table, View, rows};
@@ -60,6 +60,8 @@ struct Generation {
     db: DB,
     retired: Retired,
     in_use: InUse,
+    /// The usual ones: made once, as a lookup is quick enough to feel it.
+    lookups: ReadOptions,
 }
 
 /// Removes the files of a generation that was replaced, once its last user is done with it.
@@ -103,8 +105,10 @@ impl Storage {
     /// The value of `key` in `table`.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let generation = self.shared.current.load();
-        let value = generation.db.get(table.row(key));
-        Ok(value.map_err(|error| generation.error(&error))?.map(Bytes::from))
+        let (family, row) = (generation.family(table), table.row(key));
+        let value = generation.db.get_pinned_cf_opt(family, row, &generation.lookups);
+        let value = value.map_err(|error| generation.error(&error))?;
+        Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
     /// The values of several keys of `table`, in the order of the keys.
@@ -114,7 +118,9 @@ impl Storage {
         keys: impl IntoIterator<Item = &'k [u8]>,
     ) -> Result<Vec<Option<Bytes>>, Error> {
         let generation = self.shared.current.load();
-        let values = generation.db.multi_get(keys.into_iter().map(|key| table.row(key)));
+        let family = generation.family(table);
+        let rows = keys.into_iter().map(|key| (family, table.row(key)));
+        let values = generation.db.multi_get_cf(rows);
         values
             .into_iter()
             .map(|value| Ok(value.map_err(|error| generation.error(&error))?.map(Bytes::from)))
@@ -124,7 +130,7 @@ impl Storage {
     /// Shows every row of `range` to `visit`, ascending, as of one moment, until it breaks.
     ///
     /// An empty end reaches to the end of the table. Nothing is copied: the slices are valid during
-    /// the call only.
+    /// the call only. The rows take no place among the blocks cached for [`Storage::get`].
     pub fn scan(
         &self,
         table: Table,
@@ -132,19 +138,20 @@ impl Storage {
         visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let generation = self.shared.current.load_full();
-        let mut options = rocksdb::ReadOptions::default();
+        let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(table.range_end(range.end));
-        let rows = generation.db.raw_iterator_opt(options);
+        options.fill_cache(false);
+        let rows = generation.db.raw_iterator_cf_opt(generation.family(table), options);
         rows::walk(rows, &table.row(range.start), visit).map_err(|error| generation.error(&error))
     }
 
     /// The row with the greatest key of `table`.
     pub fn last(&self, table: Table) -> Result<Option<(Bytes, Bytes)>, Error> {
         let generation = self.shared.current.load_full();
-        let mut options = rocksdb::ReadOptions::default();
+        let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(table.row(&[]));
         options.set_iterate_upper_bound(table.end());
-        let mut rows = generation.db.raw_iterator_opt(options);
+        let mut rows = generation.db.raw_iterator_cf_opt(generation.family(table), options);
         rows.seek_to_last();
         let last = rows
             .item()
@@ -171,7 +178,8 @@ impl Storage {
         let mut options = WriteOptions::default();
         options.disable_wal(true);
         let tally = batch.tally;
-        let written = generation.db.write_opt(batch.inner, &options);
+        let write = batch.into_write(&generation.db);
+        let written = generation.db.write_opt(write, &options);
         written.map_err(|error| generation.error(&error))?;
         generation.in_use.count(tally);
         Ok(())
@@ -180,18 +188,21 @@ impl Storage {
     /// Writes everything committed so far to files: it survives a crash from here on.
     pub fn flush(&self) -> Result<(), Error> {
         let generation = self.shared.current.load_full();
-        generation.db.flush().map_err(|error| generation.error(&error))
+        family::flush(&generation.db).map_err(|error| generation.error(&error))
     }
 
     /// Flushes, and merges all files so that nothing deleted or replaced takes room any more: that
     /// may take minutes. Reads and commits go on meanwhile.
     pub fn compact(&self) -> Result<(), Error> {
         let generation = self.shared.current.load_full();
-        generation.db.flush().map_err(|error| generation.error(&error))?;
+        family::flush(&generation.db).map_err(|error| generation.error(&error))?;
         let mut options = CompactOptions::default();
         options.set_exclusive_manual_compaction(false);
         options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        generation.db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &options);
+        for family in Family::ALL {
+            let family = family.handle(&generation.db);
+            generation.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+        }
         generation.in_use.reset(&generation.db);
         Ok(())
     }
@@ -213,9 +224,8 @@ impl Storage {
         key: &[u8],
     ) -> Result<Option<Bytes>, Error> {
         let error_here = |error: rocksdb::Error| Error::from_rocksdb(directory, &error);
-        let db = DB::open_for_read_only(&rocksdb::Options::default(), directory, false)
-            .map_err(error_here)?;
-        Ok(db.get(table.row(key)).map_err(error_here)?.map(Bytes::from))
+        let db = family::open_to_read(directory).map_err(error_here)?;
+        Ok(family::read(&db, table, key).map_err(error_here)?.map(Bytes::from))
     }
 
     /// Replaces the whole state by the files of a checkpoint, which are moved away from `directory`
@@ -248,10 +258,15 @@ impl Storage {
 
 impl Generation {
     fn open(number: u64, path: &Path, options: &StorageOptions) -> Result<Generation, Error> {
-        let db = open_rocksdb(&rocksdb_options(options), path)?;
+        let db = family::open(&rocksdb_options(options), path)?;
         let retired = Retired { path: path.to_owned(), is_replaced: AtomicBool::new(false) };
         let in_use = InUse::of(&db);
-        Ok(Generation { number, path: path.to_owned(), db, retired, in_use })
+        let lookups = ReadOptions::default();
+        Ok(Generation { number, path: path.to_owned(), db, retired, in_use, lookups })
+    }
+
+    fn family(&self, table: Table) -> &ColumnFamily {
+        Family::of(table).handle(&self.db)
     }
 
     fn error(&self, error: &rocksdb::Error) -> Error {
@@ -262,7 +277,8 @@ impl Generation {
 fn rocksdb_options(options: &StorageOptions) -> rocksdb::Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(&Cache::new_lru_cache(options.block_cache_bytes));
-    blocks.set_block_size(16 << 10);
+    // A lookup reads a whole block, checks it and unpacks it.
+    blocks.set_block_size(4 << 10);
     blocks.set_format_version(5);
     // Every file also holds rows of the small tables, so its key range says little: a bloom filter
     // keeps a lookup of a revision out of the files that do not have it.

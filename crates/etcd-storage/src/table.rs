@@ -1,10 +1,8 @@
-//! The names of the state's tables and how their rows share one key space.
+//! The names of the state's tables and how their rows are told apart.
 
 /// A table of the state: etcd's buckets, and one for raft's own record.
 ///
-/// All tables live in one RocksDB key space under a one-byte prefix, so that one write is atomic
-/// without coordinating several memtables. [`Table::Key`] has the lowest prefix: its rows arrive in
-/// revision order, and with nothing below them a flushed file overlaps only the newest older one.
+/// The rows of a table have a one-byte prefix in RocksDB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Table {

@@ -4,13 +4,15 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use bytes::Bytes;
-use rocksdb::{DB, ReadOptions, Snapshot};
+use rocksdb::{ColumnFamily, DB, ReadOptions, Snapshot};
 
+use crate::family::Family;
 use crate::{Error, Table, rows};
 
 /// All tables at one moment, whatever is committed meanwhile. See
 /// [`Storage::at_one_moment`](crate::Storage::at_one_moment).
 pub struct View<'s> {
+    db: &'s DB,
     snapshot: Snapshot<'s>,
     path: &'s Path,
 }
@@ -23,12 +25,12 @@ impl std::fmt::Debug for View<'_> {
 
 impl<'s> View<'s> {
     pub(crate) fn new(db: &'s DB, path: &'s Path) -> View<'s> {
-        View { snapshot: db.snapshot(), path }
+        View { db, snapshot: db.snapshot(), path }
     }
 
     /// The value that `key` had in `table`.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let value = self.snapshot.get(table.row(key));
+        let value = self.snapshot.get_cf(self.family(table), table.row(key));
         Ok(value.map_err(|error| Error::from_rocksdb(self.path, &error))?.map(Bytes::from))
     }
 
@@ -45,8 +47,11 @@ impl<'s> View<'s> {
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(table.range_end(range.end));
         options.fill_cache(false);
-        let rows = self.snapshot.raw_iterator_opt(options);
+        let rows = self.snapshot.raw_iterator_cf_opt(self.family(table), options);
         rows::walk(rows, &table.row(range.start), visit)
             .map_err(|error| Error::from_rocksdb(self.path, &error))
+    }
+    fn family(&self, table: Table) -> &ColumnFamily {
+        Family::of(table).handle(self.db)
     }
 }

@@ -74,6 +74,41 @@ fn a_flushed_state_is_there_again() {
     assert_eq!(storage.get(Table::Meta, b"k").expect("readable").as_deref(), Some(&b"v"[..]));
 }
 
+/// Copies files as a process that is killed leaves them.
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let (path, to) = (entry.expect("an entry").path(), to);
+        let to = to.join(path.file_name().expect("a name"));
+        if path.is_dir() { copy_files(&path, &to) } else { drop(std::fs::copy(&path, &to)) }
+    }
+}
+
+#[test]
+fn what_was_flushed_survives_a_crash_in_every_table_and_what_was_not_goes_together() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = open(&directory.path().join("state")).expect("a state");
+    let write = |value: &[u8]| {
+        let mut batch = Batch::new();
+        for table in Table::ALL {
+            batch.put(table, b"k", value);
+        }
+        storage.commit(batch).expect("written");
+    };
+    for round in 0..3u8 {
+        write(&[round]);
+        storage.flush().expect("flushed");
+        write(b"lost");
+        let copy = directory.path().join(format!("copy-{round}"));
+        copy_files(&directory.path().join("state"), &copy);
+        let copy = open(&copy).expect("a state");
+        for table in Table::ALL {
+            let value = copy.get(table, b"k").expect("readable").expect("a row");
+            assert_eq!(&value[..], [round], "{table:?}");
+        }
+    }
+}
+
 #[test]
 fn an_installed_checkpoint_replaces_everything_for_every_handle_and_the_next_start() {
     let directory = tempfile::tempdir().expect("a directory");

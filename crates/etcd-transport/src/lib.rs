@@ -2,8 +2,9 @@
 //!
 //! - [`Tls`] names the PEM files; [`Tls::server`] and [`Tls::client`] check them and give
 //!   [`ServerTls`] and [`ClientTls`], which notice by themselves when the files change.
-//! - [`ClientListener`] and [`PeerListener`] bind URLs first and serve two routers later: one for
-//!   gRPC, one for plain HTTP, both on the same port, with or without TLS.
+//! - [`ClientListener`] and [`PeerListener`] bind URLs first and serve later: a gRPC service and a
+//!   router for plain HTTP, both on the same port, with or without TLS. A connection and its
+//!   requests share one task, and answers that are ready together go out together.
 //! - [`Connection`] is an extension of every request: who asked, through which listener, with
 //!   which certificate.
 //! - [`Dialer`] makes a lazy gRPC channel to one member's URLs, and single HTTP requests.
@@ -32,6 +33,9 @@ mod header_block;
 mod frames;
 mod lenient;
 mod opening;
+mod gathering;
+mod places;
+mod attendance;
 mod options;
 mod handshake;
 mod serve;

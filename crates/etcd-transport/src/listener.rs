@@ -1,10 +1,15 @@
 //! The two kinds of listeners: bound early, served later.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{BoxError, Router};
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 use crate::address::{Address, Place, Security};
 use crate::bind::{Acceptor, PortSharing};
@@ -42,12 +47,19 @@ impl ClientListener {
     /// Serves until `shutdown` is cancelled and the open requests ended or ran out of time.
     ///
     /// HTTP/2 requests whose content type begins with `application/grpc` go to `grpc`, all others
-    /// to `http`. Every request carries a [`Connection`](crate::Connection) extension. At the
+    /// to `http`; both must always be ready. Every request carries a [`Connection`](crate::Connection) extension. At the
     /// shutdown no connection is accepted any more, handshakes are broken off, every HTTP/2 client
     /// is told to go away (GOAWAY), and what is still open after
     /// [`ListenOptions::shutdown_grace`] is dropped.
-    pub async fn serve(self, grpc: Router, http: Router, shutdown: CancellationToken) {
-        self.0.serve(Routers { grpc, http }, shutdown).await;
+    pub async fn serve<S, B>(self, grpc: S, http: Router, shutdown: CancellationToken)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.0.serve(Routers::new(grpc, http), shutdown).await;
     }
 }
 
@@ -69,8 +81,15 @@ impl PeerListener {
     }
 
     /// Serves as [`ClientListener::serve`] does.
-    pub async fn serve(self, grpc: Router, http: Router, shutdown: CancellationToken) {
-        self.0.serve(Routers { grpc, http }, shutdown).await;
+    pub async fn serve<S, B>(self, grpc: S, http: Router, shutdown: CancellationToken)
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.0.serve(Routers::new(grpc, http), shutdown).await;
     }
 }
 

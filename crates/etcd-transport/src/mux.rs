@@ -1,23 +1,52 @@
-//! Sends each request to the gRPC router or to the HTTP router.
+//! Sends each request to the gRPC service or to the HTTP router.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::response::Response;
-use axum::routing::future::RouteFuture;
-use http::{HeaderMap, Request, Version, header};
-use hyper::body::Incoming;
+use axum::{BoxError, Router};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, Version, header};
+use hyper::body::{Body as HttpBody, Incoming};
+use tonic::body::Body;
 use tower::Service;
 
 use crate::Connection;
 
-/// The two routers of a door.
+/// What serves a door.
 ///
 /// They are not merged into one: each has its own answer to an unknown path.
 pub(crate) struct Routers {
-    pub(crate) grpc: Router,
-    pub(crate) http: Router,
+    grpc: Box<dyn Fn(Request<Incoming>) -> Answering + Send + Sync>,
+    http: Router,
+}
+
+/// An answer on its way.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl Routers {
+    /// Both services must always be ready, and cheap to clone.
+    pub(crate) fn new<S, B>(grpc: S, http: Router) -> Routers
+    where
+        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+        S: Clone + Send + Sync + 'static,
+        S::Future: Send + 'static,
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Routers { grpc: Box::new(move |request| answer(grpc.clone(), request)), http }
+    }
+}
+
+fn answer<S, B>(mut service: S, request: Request<Incoming>) -> Answering
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let response = service.call(request);
+    Box::pin(async { Ok(response.await?.map(Body::new)) })
 }
 
 /// The service of one connection.
@@ -27,18 +56,16 @@ pub(crate) struct Mux {
 }
 
 impl hyper::service::Service<Request<Incoming>> for Mux {
-    type Response = Response;
+    type Response = Response<Body>;
     type Error = Infallible;
-    type Future = RouteFuture<Infallible>;
+    type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.connection.clone());
-        let router = match is_grpc(request.version(), request.headers()) {
-            true => &self.routers.grpc,
-            false => &self.routers.http,
-        };
-        // A router is always ready, and a clone of it is one more reference.
-        router.clone().call(request)
+        match is_grpc(request.version(), request.headers()) {
+            true => (self.routers.grpc)(request),
+            false => answer(self.routers.http.clone(), request),
+        }
     }
 }
 

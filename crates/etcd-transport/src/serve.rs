@@ -1,10 +1,11 @@
 //! Accepts connections and serves HTTP on them until the shutdown.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
@@ -12,9 +13,11 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attendance::{Arrivals, Attendance};
 use crate::bind::Acceptor;
 use crate::connection::{Connection, Remote};
 use crate::error::with_sources;
+use crate::gathering::gather;
 use crate::handshake::{Established, Terms, establish};
 use crate::lenient::Lenient;
 use crate::mux::{Mux, Routers};
@@ -52,31 +55,40 @@ pub(crate) struct Door {
 
 /// What holds for every connection of a listener.
 pub(crate) struct Limits {
-    http: Builder<TokioExecutor>,
     header_read_timeout: Duration,
+    max_concurrent_streams: u32,
+    keepalive_interval: Option<Duration>,
+    keepalive_timeout: Duration,
     shutdown_grace: Duration,
     max_connections: usize,
 }
 
 impl Limits {
     pub(crate) fn new(options: &ListenOptions) -> Limits {
-        let mut http = Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(options.header_read_timeout);
+        Limits {
+            header_read_timeout: options.header_read_timeout,
+            max_concurrent_streams: options.max_concurrent_streams,
+            keepalive_interval: options.keepalive_interval,
+            keepalive_timeout: options.keepalive_timeout,
+            shutdown_grace: options.shutdown_grace,
+            max_connections: options.max_connections.min(Semaphore::MAX_PERMITS),
+        }
+    }
+
+    /// HTTP for one connection, whose requests go to `arrivals`.
+    fn http(&self, arrivals: Arrivals) -> Builder<Arrivals> {
+        let mut http = Builder::new(arrivals);
+        http.http1().timer(TokioTimer::new()).header_read_timeout(self.header_read_timeout);
         http.http2()
             .timer(TokioTimer::new())
-            .max_concurrent_streams(options.max_concurrent_streams)
-            .keep_alive_interval(options.keepalive_interval)
-            .keep_alive_timeout(options.keepalive_timeout)
+            .max_concurrent_streams(self.max_concurrent_streams)
+            .keep_alive_interval(self.keepalive_interval)
+            .keep_alive_timeout(self.keepalive_timeout)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(MAX_FRAME_SIZE)
             .max_header_list_size(MAX_HEADER_LIST_SIZE);
-        Limits {
-            http,
-            header_read_timeout: options.header_read_timeout,
-            shutdown_grace: options.shutdown_grace,
-            max_connections: options.max_connections.min(Semaphore::MAX_PERMITS),
-        }
+        http
     }
 }
 
@@ -217,16 +229,18 @@ where
 {
     let remote = connection.remote;
     let opening = Opening::new(stream, shared.limits.header_read_timeout);
-    let io = TokioIo::new(Lenient::new(opening));
+    let (io, outlet) = gather(Lenient::new(opening));
     let mux = Mux { routers: Arc::clone(&shared.routers), connection };
-    let served = shared.limits.http.serve_connection_with_upgrades(io, mux);
-    tokio::pin!(served);
+    let arrivals = Arrivals::default();
+    let http = shared.limits.http(arrivals.clone());
+    let served = pin!(http.serve_connection(TokioIo::new(io), mux));
+    let mut attendance = Attendance::new(served, arrivals, outlet);
     let ended = tokio::select! {
-        ended = served.as_mut() => ended,
+        ended = &mut attendance => ended,
         () = shared.shutdown.cancelled() => {
-            served.as_mut().graceful_shutdown();
+            attendance.connection().graceful_shutdown();
             tokio::select! {
-                ended = served.as_mut() => ended,
+                ended = &mut attendance => ended,
                 () = shared.drop_now.cancelled() => Ok(()),
             }
         }

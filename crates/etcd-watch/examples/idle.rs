@@ -5,7 +5,6 @@
 use std::error::Error;
 use std::time::Instant;
 
-use bytes::Bytes;
 use etcd_mvcc::{KeyRange, LeaseChange, Mvcc, Previous, PutArgs, Writer};
 use etcd_storage::{Batch, Storage, StorageOptions};
 use etcd_watch::{Feed, Filter, Hub, Interest};
@@ -60,7 +59,6 @@ fn span(number: usize) -> KeyRange {
 
 /// Puts a second, as the applier does them.
 fn measure(storage: &Storage, writer: &mut Writer, hub: &Hub) -> Result<f64, Box<dyn Error>> {
-    let value = Bytes::from_static(&[7; 256]);
     let begin = Instant::now();
     for number in 0..PUTS / BATCH {
         let mut news = hub.news();
@@ -71,8 +69,8 @@ fn measure(storage: &Storage, writer: &mut Writer, hub: &Hub) -> Result<f64, Box
                 txn.spare_events();
             }
             txn.put(PutArgs {
-                key: format!("busy/{}", (number * BATCH + place) % 1000).into(),
-                value: Some(value.clone()),
+                key: format!("busy/{}", (number * BATCH + place) % 1000).as_bytes(),
+                value: Some(&[7; 256]),
                 lease: LeaseChange::Set(0),
                 previous: Previous::Ignored,
             })?;

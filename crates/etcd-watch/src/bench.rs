@@ -67,7 +67,10 @@ impl Bench {
 fn execute(txn: &mut WriteTxn<'_>, (key, value): (Bytes, Option<Bytes>)) {
     let (lease, previous) = (LeaseChange::Set(0), Previous::Ignored);
     let done = match value {
-        value @ Some(_) => txn.put(PutArgs { key, value, lease, previous }).map(drop),
+        Some(value) => {
+            let args = PutArgs { key: &key, value: Some(&value), lease, previous };
+            txn.put(args).map(drop)
+        }
         None => txn.delete_range(KeyRange::One(key), previous).map(drop),
     };
     done.expect("the storage works");

@@ -227,6 +227,11 @@ impl Feed {
         }
     }
 
+    /// The next word, if it is there already.
+    pub fn next_ready(&mut self) -> Option<Told> {
+        self.take()
+    }
+
     /// Takes over what was read, if it is there already.
     async fn take_over(&mut self) -> Result<(), Error> {
         let Some(reading) = &mut self.reading else { return Ok(()) };

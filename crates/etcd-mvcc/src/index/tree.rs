@@ -11,8 +11,9 @@ use super::packed_keys::{PackedKeys, grow};
 use crate::Revision;
 use crate::revision::Kind;
 
-/// Most keys of a leaf and most children of a branch.
-const FANOUT: usize = 64;
+/// Most keys of a leaf and most children of a branch. One more, before a split, fills sizes of which
+/// the allocator has blocks.
+const FANOUT: usize = 63;
 /// A node with fewer is merged with a neighbour if both fit into `MERGED_MAX`.
 const MERGE_BELOW: usize = FANOUT / 4;
 const MERGED_MAX: usize = FANOUT * 3 / 4;

@@ -195,8 +195,8 @@ fn work(bench: &mut Bench, model: &mut Model, txns: &[Vec<Change>]) {
                 Change::Put { key: number, value, lease } => {
                     let (key, value) = (key(*number), Bytes::from(vec![b'0' + value]));
                     let args = PutArgs {
-                        key: key.clone(),
-                        value: Some(value.clone()),
+                        key: &key,
+                        value: Some(&value),
                         lease: LeaseChange::Set(*lease),
                         previous: Previous::Wanted,
                     };
@@ -209,7 +209,7 @@ fn work(bench: &mut Bench, model: &mut Model, txns: &[Vec<Change>]) {
                 Change::Touch(number) => {
                     let (key, lease) = (key(*number), LeaseChange::Keep);
                     let previous = Previous::Ignored;
-                    let args = PutArgs { key: key.clone(), value: None, lease, previous };
+                    let args = PutArgs { key: &key, value: None, lease, previous };
                     match model.live(main).remove(&key) {
                         Some(old) => {
                             assert_eq!(txn.put(args).unwrap().lease, old.lease);

@@ -213,3 +213,34 @@ fn pages_of_a_list_count_the_rest_at_their_revision() {
     assert_eq!(from("k0500", 3), 1500);
     assert_eq!(from("k0500", 0), 6500);
 }
+
+/// Two long lists: of keys put in their order, and of keys put in an order that has nothing to do
+/// with theirs, so that most revisions between two neighbours belong to others.
+#[test]
+fn a_long_list_is_whole_whatever_the_order_of_its_revisions() {
+    const KEYS: usize = 12_000;
+    for stride in [1, 7919] {
+        let mut bench = Bench::new();
+        let keys: Vec<_> = (0..KEYS).map(|at| format!("{:05}", at * stride % KEYS)).collect();
+        for some in keys.chunks(100) {
+            // Rows that no list wants.
+            for _ in 0..20 {
+                bench.put("other", "0");
+            }
+            bench.txn(|txn| {
+                for key in some {
+                    txn.put(put(key, key)).unwrap();
+                }
+            });
+        }
+        let mut expected = keys;
+        expected.sort();
+        for limit in [0, 3, 4096, 4097, 11_999] {
+            let result = bench.range(&RangeQuery { limit, ..query("0", "1") }).unwrap();
+            let most = if limit == 0 { KEYS } else { usize::try_from(limit).unwrap() };
+            let found: Vec<_> = result.kvs.iter().map(|kv| text(&decode(kv).value)).collect();
+            assert_eq!(found, expected[..most.min(10_000)]);
+            assert_eq!((result.count, result.more), (10_000, most < 10_000));
+        }
+    }
+}

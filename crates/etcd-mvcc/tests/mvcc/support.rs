@@ -116,10 +116,10 @@ pub(crate) fn span(key: &str, end: &str) -> KeyRange {
     KeyRange::new(bytes(key), bytes(end))
 }
 
-pub(crate) fn put(key: &str, value: &str) -> PutArgs {
+pub(crate) fn put<'a>(key: &'a str, value: &'a str) -> PutArgs<'a> {
     PutArgs {
-        key: bytes(key),
-        value: Some(bytes(value)),
+        key: key.as_bytes(),
+        value: Some(value.as_bytes()),
         lease: LeaseChange::Set(0),
         previous: Previous::Ignored,
     }

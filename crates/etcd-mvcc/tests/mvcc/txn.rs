@@ -110,10 +110,10 @@ fn previous_key_values_come_back_when_wanted() {
     bench.put("b", "2");
     bench.txn(|txn| {
         let args = PutArgs { previous: Previous::Wanted, ..put("a", "9") };
-        let previous = txn.put(args.clone()).unwrap().previous.unwrap();
+        let previous = txn.put(args).unwrap().previous.unwrap();
         assert_eq!(text(&decode(&previous).value), "1");
         assert_eq!(txn.put(put("a", "9")).unwrap().previous, None, "not wanted");
-        let args = PutArgs { key: bytes("new"), ..args };
+        let args = PutArgs { key: b"new", ..args };
         assert_eq!(txn.put(args).unwrap().previous, None, "was absent");
         let deleted = txn.delete_range(span("a", "c"), Previous::Wanted).unwrap();
         let previous: Vec<_> = deleted.previous.iter().map(|kv| text(&decode(kv).value)).collect();

@@ -126,7 +126,7 @@ pub mod leader_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::FittingCodec::default();
             let path = http::uri::PathAndQuery::from_static("/leasepb.Leader/Renew");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("leasepb.Leader", "Renew"));
@@ -148,7 +148,7 @@ pub mod leader_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::FittingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/leasepb.Leader/TimeToLive",
             );
@@ -299,7 +299,7 @@ pub mod leader_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RenewSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::FittingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -344,7 +344,7 @@ pub mod leader_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TimeToLiveSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::FittingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -423,7 +423,7 @@ pub mod peer_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::FittingCodec::default();
             let path = http::uri::PathAndQuery::from_static("/raftpb.Peer/Messages");
             let mut req = request.into_streaming_request();
             req.extensions_mut().insert(GrpcMethod::new("raftpb.Peer", "Messages"));
@@ -443,7 +443,7 @@ pub mod peer_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::codec::FittingCodec::default();
             let path = http::uri::PathAndQuery::from_static("/raftpb.Peer/Snapshot");
             let mut req = request.into_streaming_request();
             req.extensions_mut().insert(GrpcMethod::new("raftpb.Peer", "Snapshot"));
@@ -592,7 +592,7 @@ pub mod peer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = MessagesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::FittingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -639,7 +639,7 @@ pub mod peer_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SnapshotSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::codec::FittingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -60,6 +60,11 @@ impl StateMachine for Register {
         Ok(replies)
     }
 
+    fn is_brief(&self, command: &[u8]) -> bool {
+        // Some of each kind.
+        command.len().is_multiple_of(2)
+    }
+
     fn reload(&mut self) -> Result<(), StateMachineError> {
         let next = self.storage.get(Table::Meta, b"next")?;
         self.next = match next {

@@ -1,0 +1,193 @@
+//! The answer to a range on its way out: key-values are spliced in as they are stored.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use etcd_mvcc::RangeResult;
+use etcd_proto::etcdserverpb::{RangeResponse, ResponseHeader};
+use etcd_proto::mvccpb::KeyValue;
+use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+
+use crate::Error;
+
+/// The field of `RangeResponse` that holds the key-values.
+const KVS: u32 = 2;
+/// Bytes of the head that gRPC puts before a message.
+const PREFIX_BYTES: usize = 5;
+/// The most bytes of a piece, unless a single key-value is longer.
+const PIECE_BYTES: usize = 64 << 10;
+/// A key-value of so many bytes is a piece of its own, which spares copying it.
+const ALONE_BYTES: usize = 16 << 10;
+/// The most bytes before a key-value: the field's tag and the length.
+const FIELD_HEAD_BYTES: usize = 11;
+
+/// A `RangeResponse` whose key-values are encoded already, each as an `mvccpb.KeyValue`.
+#[derive(Debug, Default)]
+pub(crate) struct RangeAnswer {
+    pub(crate) header: Option<ResponseHeader>,
+    pub(crate) kvs: Vec<Bytes>,
+    pub(crate) more: bool,
+    pub(crate) count: i64,
+}
+
+impl RangeAnswer {
+    pub(crate) fn new(header: ResponseHeader, result: RangeResult) -> RangeAnswer {
+        let RangeResult { kvs, more, count, .. } = result;
+        RangeAnswer { header: Some(header), kvs, more, count }
+    }
+
+    /// Bytes of the whole message.
+    pub(crate) fn encoded_len(&self) -> usize {
+        let kvs = self.kvs.iter().map(|kv| key_len(KVS) + field_len(kv.len()));
+        self.head().encoded_len() + kvs.sum::<usize>() + self.tail().encoded_len()
+    }
+
+    /// Appends the message.
+    pub(crate) fn encode(&self, target: &mut impl BufMut) {
+        self.head().encode_raw(target);
+        for kv in &self.kvs {
+            put_field_head(kv, target);
+            target.put_slice(kv);
+        }
+        self.tail().encode_raw(target);
+    }
+
+    /// The message with its gRPC head, piece by piece: so a long one never lies in one buffer, and
+    /// what is sent of it is freed.
+    pub(crate) fn into_pieces(self) -> Pieces {
+        let mut head = BytesMut::with_capacity(PIECE_BYTES);
+        head.put_u8(0);
+        let len = u32::try_from(self.encoded_len()).expect("longer messages are refused before");
+        head.put_u32(len);
+        debug_assert_eq!(head.len(), PREFIX_BYTES);
+        self.head().encode_raw(&mut head);
+        let mut tail = BytesMut::new();
+        self.tail().encode_raw(&mut tail);
+        Pieces { begun: head, kvs: self.kvs.into_iter(), alone: None, tail: tail.freeze() }
+    }
+
+    /// The message that it stands for.
+    ///
+    /// # Errors
+    /// What is stored is no key-value.
+    pub(crate) fn decode(self) -> Result<RangeResponse, Error> {
+        let kvs = self.kvs.into_iter().map(|kv| {
+            KeyValue::decode(kv).map_err(|error| Error::other(format!("etcdserver: {error}")))
+        });
+        let (header, more, count) = (self.header, self.more, self.count);
+        Ok(RangeResponse { header, kvs: kvs.collect::<Result<_, _>>()?, more, count })
+    }
+
+    /// The fields before the key-values.
+    fn head(&self) -> RangeResponse {
+        RangeResponse { header: self.header, ..RangeResponse::default() }
+    }
+
+    /// The fields behind them.
+    fn tail(&self) -> RangeResponse {
+        RangeResponse { more: self.more, count: self.count, ..RangeResponse::default() }
+    }
+}
+
+/// See [`RangeAnswer::into_pieces`].
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    /// The beginning of the next piece.
+    begun: BytesMut,
+    /// A key-value whose head was in the piece before.
+    alone: Option<Bytes>,
+    kvs: std::vec::IntoIter<Bytes>,
+    /// Comes last, and is empty then.
+    tail: Bytes,
+}
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if let Some(alone) = self.alone.take() {
+            return Some(alone);
+        }
+        let mut piece = std::mem::take(&mut self.begun);
+        while let Some(kv) = self.kvs.as_slice().first() {
+            let is_alone = kv.len() >= ALONE_BYTES;
+            let len = FIELD_HEAD_BYTES + if is_alone { 0 } else { kv.len() };
+            if piece.capacity() == 0 {
+                piece.reserve(PIECE_BYTES);
+            }
+            if piece.len() + len > PIECE_BYTES {
+                return Some(piece.freeze());
+            }
+            let kv = self.kvs.next().expect("it was looked at");
+            put_field_head(&kv, &mut piece);
+            if is_alone {
+                self.alone = Some(kv);
+                return Some(piece.freeze());
+            }
+            piece.put_slice(&kv);
+        }
+        piece.put_slice(&std::mem::take(&mut self.tail));
+        (!piece.is_empty()).then(|| piece.freeze())
+    }
+}
+
+fn put_field_head(kv: &[u8], target: &mut impl BufMut) {
+    encode_key(KVS, WireType::LengthDelimited, target);
+    encode_varint(kv.len() as u64, target);
+}
+
+/// Bytes of a field of `len` bytes with its length.
+pub(crate) fn field_len(len: usize) -> usize {
+    encoded_len_varint(len as u64) + len
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(header: Option<ResponseHeader>, values: &[usize], more: bool, count: i64) {
+        let key_value = |(number, &len): (usize, &usize)| KeyValue {
+            key: number.to_string().into(),
+            value: vec![7; len].into(),
+            version: number as i64,
+            ..KeyValue::default()
+        };
+        let kvs: Vec<_> = values.iter().enumerate().map(key_value).collect();
+        let stored = kvs.iter().map(|kv| kv.encode_to_vec().into()).collect();
+        let answer = RangeAnswer { header, kvs: stored, more, count };
+        let response = RangeResponse { header, kvs, more, count };
+        let expected = response.encode_to_vec();
+        assert_eq!(answer.encoded_len(), expected.len());
+        let mut encoded = BytesMut::new();
+        answer.encode(&mut encoded);
+        assert_eq!(encoded, expected);
+        let pieces: Vec<Bytes> = answer.into_pieces().collect();
+        let longest = values.iter().max().map_or(0, |len| len + 64).max(PIECE_BYTES);
+        assert!(pieces.iter().all(|piece| !piece.is_empty() && piece.len() <= longest));
+        let message = pieces.concat();
+        assert_eq!(message[0], 0);
+        assert_eq!(message[1..PREFIX_BYTES], (expected.len() as u32).to_be_bytes());
+        assert_eq!(message[PREFIX_BYTES..], expected);
+    }
+
+    #[test]
+    fn it_is_encoded_as_the_message_that_it_stands_for() {
+        let header =
+            ResponseHeader { cluster_id: 9, member_id: u64::MAX, revision: 3, raft_term: 2 };
+        check(None, &[], false, 0);
+        check(Some(header), &[], false, 0);
+        check(Some(ResponseHeader::default()), &[0], true, 17);
+        check(Some(header), &[1, 0, 200], false, 3);
+    }
+
+    #[test]
+    fn pieces_hold_all_of_it_whatever_the_sizes() {
+        let header = Some(ResponseHeader { revision: 3, ..ResponseHeader::default() });
+        check(header, &[100; 3000], true, 1 << 40);
+        check(header, &[PIECE_BYTES * 2, 1, PIECE_BYTES, PIECE_BYTES, 5], false, 5);
+        check(header, &[ALONE_BYTES; 9], false, 9);
+        for len in PIECE_BYTES - 80..PIECE_BYTES + 8 {
+            check(header, &[len / 5; 5], false, 5);
+            check(None, &[len - 3 * ALONE_BYTES, 16_000, 16_000, 16_000], true, 4);
+        }
+    }
+}
