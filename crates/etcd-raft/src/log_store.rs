@@ -28,8 +28,9 @@ const TAIL_BYTES: usize = 16 << 20;
 const MESSAGE_BYTES: usize = 1 << 20;
 /// Entries read at once for apply.
 const READ_ENTRIES: u64 = 64;
-/// Bytes appended since the last snapshot after which the next one is due.
-const SNAPSHOT_BYTES: u64 = 64 << 20;
+/// Bytes appended since the last snapshot after which the next one is due. Well below the log's
+/// write buffer, so that much of the buffer is purged before it is flushed and never written again.
+const SNAPSHOT_BYTES: u64 = 32 << 20;
 /// What an entry takes in memory beside its data, roughly.
 const ENTRY_OVERHEAD: usize = 64;
 
