@@ -11,6 +11,7 @@ use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::encoded_command::EncodedCommand;
 use crate::kv::unexpected;
 use crate::{Api, Error};
 
@@ -28,10 +29,11 @@ impl AuthService {
     async fn ask(
         &self,
         caller: &Caller,
-        mut command: InternalRaftRequest,
+        command: InternalRaftRequest,
     ) -> Result<(AuthAnswer, Option<ResponseHeader>), Status> {
         let deadline = Deadline::of(caller.metadata(), self.api.limits.request_timeout);
-        match self.api.propose_for(caller, &mut command, deadline).await? {
+        let command = EncodedCommand::of(&command);
+        match self.api.propose_for(caller, command, deadline).await? {
             Answer::Auth(answer, revision) => Ok((answer, Some(self.api.header(revision)))),
             _ => Err(unexpected()),
         }

@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status};
 use crate::caller::Caller;
 use crate::check::{check_delete_range, check_put, check_range, check_txn};
 use crate::deadline::Deadline;
+use crate::encoded_command::EncodedCommand;
 use crate::overlap::check_overlaps;
 use crate::range_answer::RangeAnswer;
 use crate::range_stream::{self, DecodedMessages, Messages};
@@ -62,8 +63,9 @@ impl KvService {
             response.into()
         } else {
             let txn = Some(request.into_inner());
-            let mut command = Deep::new(InternalRaftRequest { txn, ..Default::default() });
-            match self.api.propose_for(&caller, &mut command, deadline).await? {
+            let command = InternalRaftRequest { txn, ..Default::default() };
+            let command = EncodedCommand::of(&Deep::new(command));
+            match self.api.propose_for(&caller, command, deadline).await? {
                 Answer::Txn(response) => response,
                 _ => return Err(unexpected()),
             }
@@ -146,8 +148,8 @@ impl Kv for KvService {
         let (caller, request) = Caller::split(request);
         self.api.reserve(put_cost(&request), deadline).await?;
         check_put(&request)?;
-        let mut command = InternalRaftRequest { put: Some(request), ..Default::default() };
-        let answer = self.api.propose_for(&caller, &mut command, deadline).await?;
+        let command = EncodedCommand::put(&request);
+        let answer = self.api.propose_for(&caller, command, deadline).await?;
         let Answer::Put(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         Ok(Response::new(response))
@@ -160,8 +162,10 @@ impl Kv for KvService {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
         check_delete_range(&request)?;
-        let mut command = InternalRaftRequest { delete_range: Some(request), ..Default::default() };
-        let answer = self.api.propose_for(&caller, &mut command, deadline).await?;
+        let delete_range = Some(request);
+        let command =
+            EncodedCommand::of(&InternalRaftRequest { delete_range, ..Default::default() });
+        let answer = self.api.propose_for(&caller, command, deadline).await?;
         let Answer::DeleteRange(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         Ok(Response::new(response))
@@ -180,8 +184,8 @@ impl Kv for KvService {
         let (caller, CompactionRequest { revision, physical }) = Caller::split(request);
         self.api.permit_admin(&caller, deadline).await?;
         let compaction = Some(CompactionRequest { revision, physical });
-        let mut command = InternalRaftRequest { compaction, ..Default::default() };
-        let answer = self.api.propose_for(&caller, &mut command, deadline).await;
+        let command = EncodedCommand::of(&InternalRaftRequest { compaction, ..Default::default() });
+        let answer = self.api.propose_for(&caller, command, deadline).await;
         match answer {
             Ok(_) if physical => self.compacted(revision).await?,
             // Whoever asks for what is compacted already waits for those before him all the same.

@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::encoded_command::EncodedCommand;
 use crate::kv::unexpected;
 use crate::lease_stream::{self, Responses};
 use crate::quota::LEASE_COST;
@@ -51,8 +52,10 @@ impl Api {
             request.id = self.leases.next_id();
         }
         request.ttl = request.ttl.max(self.leases.min_ttl_seconds());
-        let mut command = InternalRaftRequest { lease_grant: Some(request), ..Default::default() };
-        let answer = self.propose_for(caller, &mut command, deadline).await?;
+        let lease_grant = Some(request);
+        let command =
+            EncodedCommand::of(&InternalRaftRequest { lease_grant, ..Default::default() });
+        let answer = self.propose_for(caller, command, deadline).await?;
         let Answer::LeaseGrant(mut response) = answer else { return Err(unexpected()) };
         response.header = self.complete(response.header);
         Ok(response)
@@ -81,8 +84,9 @@ impl Lease for LeaseService {
         let (caller, request) = Caller::split(request);
         self.api.permit_somebody(&caller, deadline).await?;
         let lease_revoke = Some(request);
-        let mut command = InternalRaftRequest { lease_revoke, ..Default::default() };
-        let answer = self.api.propose_for(&caller, &mut command, deadline).await?;
+        let command =
+            EncodedCommand::of(&InternalRaftRequest { lease_revoke, ..Default::default() });
+        let answer = self.api.propose_for(&caller, command, deadline).await?;
         let Answer::LeaseRevoke(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         Ok(Response::new(response))

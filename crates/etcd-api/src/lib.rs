@@ -29,6 +29,7 @@ mod api;
 mod require_leader;
 mod caller;
 mod identify;
+mod encoded_command;
 mod proposing;
 mod reading;
 mod time_limit;

@@ -18,6 +18,7 @@ use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::encoded_command::EncodedCommand;
 use crate::kv::unexpected;
 use crate::status::status;
 use crate::{Api, Error, snapshot};
@@ -58,8 +59,9 @@ impl Maintenance for MaintenanceService {
             true => self.api.permit_somebody(&caller, deadline).await.map(drop)?,
             false => self.api.permit_admin(&caller, deadline).await?,
         }
-        let mut command = InternalRaftRequest { alarm: Some(request), ..Default::default() };
-        let answer = self.api.propose_for(&caller, &mut command, deadline).await?;
+        let alarm = Some(request);
+        let command = EncodedCommand::of(&InternalRaftRequest { alarm, ..Default::default() });
+        let answer = self.api.propose_for(&caller, command, deadline).await?;
         let Answer::Alarm(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         Ok(Response::new(response))

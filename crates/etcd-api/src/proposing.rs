@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use etcd_apply::Answer;
-use etcd_membership::MemberId;
-use etcd_nesting::encode;
 use etcd_proto::etcdserverpb::{InternalRaftRequest, RequestHeader};
 use etcd_raft::ProposeError;
-use prost::Message as _;
-use prost::encoding::{encoded_len_varint, key_len};
 use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::deadline::{Deadline, SetBy};
+use crate::encoded_command::EncodedCommand;
 use crate::{Api, Error};
 
 /// The most entries that may be committed and not applied before commands are turned away.
@@ -24,14 +21,14 @@ impl Api {
     pub(crate) async fn propose_for(
         &self,
         caller: &Caller,
-        command: &mut InternalRaftRequest,
+        mut command: EncodedCommand,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
         self.check_backlog()?;
         let identity = self.identify(caller, deadline).await?;
         if !identity.is_nobody() {
             let (username, auth_revision) = (identity.user, identity.revision);
-            command.header = Some(RequestHeader { username, auth_revision, id: 0 });
+            command.sign(&RequestHeader { username, auth_revision, id: 0 });
         }
         self.propose_ready(command, deadline).await
     }
@@ -43,7 +40,7 @@ impl Api {
         deadline: Deadline,
     ) -> Result<Answer, Error> {
         self.check_backlog()?;
-        self.propose_ready(command, deadline).await
+        self.propose_ready(EncodedCommand::of(command), deadline).await
     }
 
     fn check_backlog(&self) -> Result<(), Error> {
@@ -52,15 +49,14 @@ impl Api {
 
     async fn propose_ready(
         &self,
-        command: &InternalRaftRequest,
+        command: EncodedCommand,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        let bytes = encode(command);
-        if bytes.len() + id_bytes(command, self.member_id) > self.limits.max_request_bytes {
+        if command.len_in_etcd(self.member_id) > self.limits.max_request_bytes {
             return Err(Error::RequestTooLarge);
         }
         let begun = Instant::now();
-        match self.raft.propose(bytes, deadline.at).await {
+        match self.raft.propose(command.into_bytes(), deadline.at).await {
             Ok(reply) => Ok(reply?),
             Err(late @ (ProposeError::NotAccepted | ProposeError::Unknown)) => {
                 // Without a leader nothing took it, and etcd passes the raw error on. What only
@@ -112,45 +108,9 @@ impl Suspect {
     }
 }
 
-/// The bytes by which etcd's command is larger than this one, which must count against the limit
-/// that is etcd's: its header has the request's id, whose upper 16 bits are the member's lower ones.
-fn id_bytes(command: &InternalRaftRequest, member: MemberId) -> usize {
-    const HEADER: u32 = 100;
-    let in_command = |bytes: usize| key_len(HEADER) + encoded_len_varint(bytes as u64) + bytes;
-    let id = RequestHeader { id: (member.0 << 48) | (1 << 47), ..RequestHeader::default() };
-    match &command.header {
-        None => in_command(id.encoded_len()),
-        Some(header) => {
-            let ours = header.encoded_len();
-            in_command(ours + id.encoded_len()) - in_command(ours)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_header_of_etcds_command_is_counted_in() {
-        for member in [0, 1, 0x7f, 0xff, 0x100, 0x7fff, 0x8000, u64::MAX] {
-            // Whatever the time in the middle of the id.
-            let id = (member << 48) | 0x9234_5678_9a01;
-            for user in [None, Some(0), Some(3), Some(110), Some(125), Some(16_370)] {
-                let header = user.map(|letters| RequestHeader {
-                    username: "u".repeat(letters),
-                    auth_revision: 300,
-                    id: 0,
-                });
-                let with_id = RequestHeader { id, ..header.clone().unwrap_or_default() };
-                let ours = InternalRaftRequest { header, ..InternalRaftRequest::default() };
-                let header = Some(with_id);
-                let etcds = InternalRaftRequest { header, ..InternalRaftRequest::default() };
-                let more = etcds.encoded_len() - ours.encoded_len();
-                assert_eq!(id_bytes(&ours, MemberId(member)), more, "{member:x} {user:?}");
-            }
-        }
-    }
 
     #[test]
     fn a_late_command_is_blamed_as_etcd_does() {
