@@ -17,6 +17,7 @@
 mod error;
 mod refused;
 mod limits;
+mod terms;
 mod check;
 mod overlap;
 mod shape;

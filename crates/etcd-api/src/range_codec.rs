@@ -1,6 +1,7 @@
 //! Ranges between memory and the wire.
 
 use bytes::Buf as _;
+use etcd_proto::buffer_settings;
 use etcd_proto::etcdserverpb::RangeRequest;
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, key_len};
@@ -9,10 +10,6 @@ use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder
 
 use crate::range_answer::{RangeAnswer, field_len};
 
-/// What a buffer has room for before its message is known: a request, or an answer of one key.
-const ROOM: usize = 512;
-/// When the messages of a stream that wait together go out, in bytes.
-const ENOUGH: usize = 32 << 10;
 /// The field of `RangeStreamResponse` that holds the `RangeResponse`.
 const RANGE_RESPONSE: u32 = 1;
 
@@ -57,7 +54,7 @@ impl Decoder for RangeDecoder {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(ROOM, ENOUGH)
+        buffer_settings()
     }
 }
 
@@ -80,6 +77,6 @@ impl Encoder for RangeCodec {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(ROOM, ENOUGH)
+        buffer_settings()
     }
 }

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use etcd_proto::etcdserverpb::RangeRequest;
 use http_body_util::BodyExt as _;
 use tonic::body::Body;
-use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, ServerStreamingService, UnaryService};
 use tonic::{Response, Status};
 
@@ -22,6 +21,7 @@ use crate::limits::MAX_SENT_BYTES;
 use crate::range_answer::RangeAnswer;
 use crate::range_codec::RangeCodec;
 use crate::range_stream::Messages;
+use crate::terms::terms;
 
 pub(crate) const RANGE: &str = "/etcdserverpb.KV/Range";
 pub(crate) const RANGE_STREAM: &str = "/etcdserverpb.KV/RangeStream";
@@ -37,7 +37,7 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError> + Send,
 {
-    let mut grpc = grpc(RangeCodec::Unary, &api);
+    let mut grpc = terms!(Grpc::new(RangeCodec::Unary), api.limits);
     let mut response = grpc.unary(Range(KvService::new(api)), request).await;
     Ok(match response.extensions_mut().remove::<Long>() {
         Some(Long(answer)) => {
@@ -56,16 +56,9 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError> + Send,
 {
-    let mut grpc = grpc(RangeCodec::Stream, &api);
+    let mut grpc = terms!(Grpc::new(RangeCodec::Stream), api.limits);
     let service = RangeStream(KvService::new(api));
     Ok(grpc.server_streaming(service, request).await)
-}
-
-fn grpc(codec: RangeCodec, api: &Api) -> Grpc<RangeCodec> {
-    Grpc::new(codec)
-        .max_decoding_message_size(api.limits.max_message_bytes())
-        .max_encoding_message_size(MAX_SENT_BYTES)
-        .accept_compressed(CompressionEncoding::Gzip)
 }
 
 /// A long answer on its way around the codec, which would put it into one buffer.

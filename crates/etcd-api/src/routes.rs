@@ -19,7 +19,6 @@ use etcd_proto::v3electionpb::election_server::ElectionServer;
 use etcd_proto::v3lockpb::lock_server::LockServer;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codec::CompressionEncoding;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tower_service::Service;
@@ -31,42 +30,31 @@ use crate::election::ElectionService;
 use crate::gate;
 use crate::kv::KvService;
 use crate::lease::LeaseService;
-use crate::limits::MAX_SENT_BYTES;
 use crate::lock::LockService;
 use crate::maintenance::MaintenanceService;
 use crate::methods::{BIDI_STREAM, Served};
 use crate::metrics::Call;
+use crate::terms::terms;
 use crate::watch::WatchService;
 use crate::{Api, range_route, rewording, txn_route};
-
-/// A service on the terms of all: what etcd's own takes, and gzip for requests as it does. Answers
-/// go out as they are, which every client takes.
-macro_rules! terms {
-    ($service:expr, $received:expr) => {
-        $service
-            .max_decoding_message_size($received)
-            .max_encoding_message_size(MAX_SENT_BYTES)
-            .accept_compressed(CompressionEncoding::Gzip)
-    };
-}
 
 /// The gRPC services of a member, each behind the same gate. A call of anything else is answered
 /// with `Unimplemented`.
 pub fn routes(api: Api) -> Services {
-    let received = api.limits.max_message_bytes();
     let api = Arc::new(api);
+    let limits = &api.limits;
     let maintenance = MaintenanceService::new(api.clone());
     // The service named "" is serving from the start: clients are let in only when it is.
     let health = HealthService::from_health_reporter(HealthReporter::new());
     Services(Arc::new(Stubs {
-        kv: terms!(KvServer::new(KvService::new(api.clone())), received),
-        cluster: terms!(ClusterServer::new(ClusterService::new(api.clone())), received),
-        maintenance: terms!(MaintenanceServer::new(maintenance), received),
-        watch: terms!(WatchServer::new(WatchService::new(api.clone())), received),
-        lease: terms!(LeaseServer::new(LeaseService::new(api.clone())), received),
-        auth: terms!(AuthServer::new(AuthService::new(api.clone())), received),
-        lock: terms!(LockServer::new(LockService::new(api.clone())), received),
-        election: terms!(ElectionServer::new(ElectionService::new(api.clone())), received),
+        kv: terms!(KvServer::new(KvService::new(api.clone())), limits),
+        cluster: terms!(ClusterServer::new(ClusterService::new(api.clone())), limits),
+        maintenance: terms!(MaintenanceServer::new(maintenance), limits),
+        watch: terms!(WatchServer::new(WatchService::new(api.clone())), limits),
+        lease: terms!(LeaseServer::new(LeaseService::new(api.clone())), limits),
+        auth: terms!(AuthServer::new(AuthService::new(api.clone())), limits),
+        lock: terms!(LockServer::new(LockService::new(api.clone())), limits),
+        election: terms!(ElectionServer::new(ElectionService::new(api.clone())), limits),
         health: HealthServer::new(health),
         api,
     }))

@@ -2,15 +2,11 @@
 
 use bytes::{Buf as _, BufMut as _};
 use etcd_nesting::{Deep, Malformed, decode_txn, encode};
+use etcd_proto::buffer_settings;
 use etcd_proto::etcdserverpb::{TxnRequest, TxnResponse};
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use crate::rewording;
-
-/// What a buffer has room for before its message is known.
-const ROOM: usize = 512;
-/// When the messages of a stream that wait together go out, in bytes. A txn is alone.
-const ENOUGH: usize = 32 << 10;
 
 /// Reads requests and writes responses without running out of stack.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,7 +41,7 @@ impl Decoder for TxnCodec {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(ROOM, ENOUGH)
+        buffer_settings()
     }
 }
 
@@ -63,6 +59,6 @@ impl Encoder for TxnCodec {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(ROOM, ENOUGH)
+        buffer_settings()
     }
 }

@@ -11,13 +11,12 @@ use bytes::Bytes;
 use etcd_nesting::Deep;
 use etcd_proto::etcdserverpb::{TxnRequest, TxnResponse};
 use tonic::body::Body;
-use tonic::codec::CompressionEncoding;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Response, Status};
 
 use crate::Api;
 use crate::kv::KvService;
-use crate::limits::MAX_SENT_BYTES;
+use crate::terms::terms;
 use crate::txn_codec::TxnCodec;
 
 pub(crate) const PATH: &str = "/etcdserverpb.KV/Txn";
@@ -30,10 +29,7 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError> + Send,
 {
-    let mut grpc = Grpc::new(TxnCodec)
-        .max_decoding_message_size(api.limits.max_message_bytes())
-        .max_encoding_message_size(MAX_SENT_BYTES)
-        .accept_compressed(CompressionEncoding::Gzip);
+    let mut grpc = terms!(Grpc::new(TxnCodec), api.limits);
     Ok(grpc.unary(Txn(KvService::new(api)), request).await)
 }
 

@@ -39,11 +39,11 @@ where
     type Decoder = ProstDecoder<U>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        FittingEncoder(ProstCodec::<T, U>::raw_encoder(settings()))
+        FittingEncoder(ProstCodec::<T, U>::raw_encoder(buffer_settings()))
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<T, U>::raw_decoder(settings())
+        ProstCodec::<T, U>::raw_decoder(buffer_settings())
     }
 }
 
@@ -61,6 +61,7 @@ impl<T: Message> Encoder for FittingEncoder<T> {
     }
 }
 
-fn settings() -> BufferSettings {
+/// The buffers that messages are read from and written to, for codecs of one's own too.
+pub fn buffer_settings() -> BufferSettings {
     BufferSettings::new(ROOM, ENOUGH)
 }

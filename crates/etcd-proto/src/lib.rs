@@ -24,6 +24,8 @@
 
 mod codec;
 
+pub use codec::buffer_settings;
+
 /// Keys at their revisions, and events.
 pub mod mvccpb {
     include!("gen/mvccpb.rs");

@@ -47,10 +47,10 @@ impl ClientListener {
     /// Serves until `shutdown` is cancelled and the open requests ended or ran out of time.
     ///
     /// HTTP/2 requests whose content type begins with `application/grpc` go to `grpc`, all others
-    /// to `http`; both must always be ready. Every request carries a [`Connection`](crate::Connection) extension. At the
-    /// shutdown no connection is accepted any more, handshakes are broken off, every HTTP/2 client
-    /// is told to go away (GOAWAY), and what is still open after
-    /// [`ListenOptions::shutdown_grace`] is dropped.
+    /// to `http`; both must always be ready. Every request carries a
+    /// [`Connection`](crate::Connection) extension. At the shutdown no connection is accepted any
+    /// more, handshakes are broken off, every HTTP/2 client is told to go away (GOAWAY), and what
+    /// is still open after [`ListenOptions::shutdown_grace`] is dropped.
     pub async fn serve<S, B>(self, grpc: S, http: Router, shutdown: CancellationToken)
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
