@@ -41,14 +41,14 @@ impl Family {
     }
 }
 
-/// Opens a state, or makes an empty one.
-pub(crate) fn open(options: &Options, path: &Path) -> Result<DB, Error> {
+/// Opens a state, or makes an empty one, each family with its options.
+pub(crate) fn open(options: impl Fn(Family) -> Options, path: &Path) -> Result<DB, Error> {
     let error_here = |error: rocksdb::Error| Error::from_rocksdb(path, &error);
-    let mut whole = options.clone();
+    let mut whole = options(Family::Revisions);
     whole.create_missing_column_families(true);
     // There is no write-ahead log: what was committed together must reach the files together.
     whole.set_atomic_flush(true);
-    let families = Family::ALL.map(|family| (family.name(), options.clone()));
+    let families = Family::ALL.map(|family| (family.name(), options(family)));
     let db = DB::open_cf_with_opts(&whole, path, families).map_err(error_here)?;
     part(&db).map_err(error_here)?;
     Ok(db)
@@ -123,7 +123,7 @@ mod tests {
         };
         check(&open_to_read(&path).expect("readable"));
         for _ in 0..2 {
-            let db = open(&options, &path).expect("two key spaces");
+            let db = open(|_| options.clone(), &path).expect("two key spaces");
             check(&db);
             let mut rows = db.raw_iterator();
             rows.seek(Table::Key.end());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use rocksdb::{BlockBasedOptions, DB, DBRecoveryMode, WriteBatch, WriteOptions};
+use rocksdb::properties::CUR_SIZE_ACTIVE_MEM_TABLE;
+use rocksdb::{BlockBasedOptions, DB, DBRecoveryMode, FlushOptions, WriteBatch, WriteOptions};
 
 use crate::Error;
 use crate::error::open_rocksdb;
@@ -15,6 +16,9 @@ use crate::log_queue::{Done, LogOperation, LogQueue, Submission};
 /// Bytes that one group commit may hold: more waiting operations go into the next one, so that the
 /// first of them need not wait for a write of any length.
 const GROUP_BYTES: usize = 4 << 20;
+/// Bytes of log in memory from which on a purge is followed by a flush: what was purged is dropped
+/// instead of written. A flush waits for a sync or two, too much for a few bytes.
+const PURGED_BYTES: u64 = 8 << 20;
 
 /// Prefix of the entries' rows; the index follows as eight bytes, big-endian.
 const ENTRY: u8 = b'e';
@@ -27,8 +31,9 @@ pub struct LogOptions {
     /// Whether a write reaches the disk before it is reported done. Only ever `false` by the user's
     /// explicit wish (`--unsafe-no-fsync`): a power failure may then lose acknowledged writes.
     pub sync: bool,
-    /// Bytes of log kept in memory before they are flushed to a table file. Larger than what is kept
-    /// between two purges, so that most entries are purged before they ever reach such a file.
+    /// Bytes of log kept in memory before they are flushed to a table file, if no purge comes first.
+    /// Larger than what is kept between two purges, so that entries are purged before they ever
+    /// reach such a file.
     pub write_buffer_bytes: usize,
 }
 
@@ -173,8 +178,10 @@ impl Writer {
         while let Some(first) = submissions.wait() {
             let mut batch = WriteBatch::default();
             let mut next = Some(first);
+            let mut purges = false;
             while let Some(submission) = next {
                 for operation in submission.operations {
+                    purges |= matches!(operation, LogOperation::PurgeThrough(_));
                     add(&mut batch, operation);
                 }
                 waiting.extend(submission.done);
@@ -184,6 +191,24 @@ impl Writer {
             for done in waiting.drain(..) {
                 done(result.clone());
             }
+            if purges {
+                self.flush_what_is_left();
+            }
+        }
+    }
+
+    /// Has the entries in memory flushed while most of them are purged, for a flush drops those. If
+    /// they were left until memory is full, later ones would stand behind them and be written again.
+    fn flush_what_is_left(&self) {
+        let held = self.db.property_int_value(CUR_SIZE_ACTIVE_MEM_TABLE);
+        if self.failed.is_some() || !matches!(held, Ok(Some(bytes)) if bytes >= PURGED_BYTES) {
+            return;
+        }
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        if let Err(error) = self.db.flush_opt(&options) {
+            // Nothing is lost: the next write meets the same trouble and answers for it.
+            tracing::warn!(%error, "the raft log was not flushed after a purge");
         }
     }
 

@@ -258,7 +258,8 @@ impl Storage {
 
 impl Generation {
     fn open(number: u64, path: &Path, options: &StorageOptions) -> Result<Generation, Error> {
-        let db = family::open(&rocksdb_options(options), path)?;
+        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let db = family::open(|family| rocksdb_options(options, &cache, family), path)?;
         let retired = Retired { path: path.to_owned(), is_replaced: AtomicBool::new(false) };
         let in_use = InUse::of(&db);
         let lookups = ReadOptions::default();
@@ -274,15 +275,17 @@ impl Generation {
     }
 }
 
-fn rocksdb_options(options: &StorageOptions) -> rocksdb::Options {
+fn rocksdb_options(options: &StorageOptions, cache: &Cache, family: Family) -> rocksdb::Options {
     let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(&Cache::new_lru_cache(options.block_cache_bytes));
+    blocks.set_block_cache(cache);
     // A lookup reads a whole block, checks it and unpacks it.
     blocks.set_block_size(4 << 10);
     blocks.set_format_version(5);
-    // Every file also holds rows of the small tables, so its key range says little: a bloom filter
-    // keeps a lookup of a revision out of the files that do not have it.
-    blocks.set_bloom_filter(10.0, false);
+    // A file of revisions has a key range to itself, which says enough. Those of the other tables
+    // overlap: a bloom filter keeps a lookup out of the files that do not have its row.
+    if family == Family::Others {
+        blocks.set_bloom_filter(10.0, false);
+    }
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use etcd_storage::{Error, Log, LogOperation, LogOptions};
@@ -54,6 +55,43 @@ fn truncation_and_purge_leave_what_is_between() {
     assert!(matches!(missing, Err(Error::Damaged { .. })), "{missing:?}");
     write(&log, vec![append(7, 1)]).expect("written");
     assert_eq!(log.read(7..8).expect("readable"), records(1));
+}
+
+#[test]
+fn what_is_purged_in_time_is_never_written_to_a_table_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = open(directory.path()).expect("a log");
+    // Nothing that could be packed smaller.
+    let mut random = 1_u64;
+    let mut next = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        random.to_be_bytes()
+    };
+    let record: Bytes = (0..1 << 17).flat_map(|_| next()).collect();
+    let append =
+        |first_index| LogOperation::Append { first_index, records: vec![record.clone(); 8] };
+    for first_index in [0, 8] {
+        write(&log, vec![append(first_index)]).expect("written");
+    }
+    write(&log, vec![LogOperation::PurgeThrough(14)]).expect("purged");
+    let tables = || bytes_of(directory.path(), "sst");
+    let end = Instant::now() + Duration::from_secs(30);
+    while tables() == 0 {
+        assert!(Instant::now() < end, "the purge was not followed by a flush");
+        std::thread::yield_now();
+    }
+    // Whoever opens the log again waits for the flush, and finds what was kept.
+    drop(log);
+    let log = open(directory.path()).expect("a log");
+    assert_eq!(log.indexes().expect("readable"), 15..16);
+    assert!(tables() < 3 << 20, "{} bytes", tables());
+}
+
+/// Bytes of the files in `directory` that end in `.extension`.
+fn bytes_of(directory: &Path, extension: &str) -> u64 {
+    let files = std::fs::read_dir(directory).expect("a directory").flatten();
+    let files = files.filter(|file| file.path().extension().is_some_and(|it| it == extension));
+    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 #[test]
