@@ -1,10 +1,15 @@
 //! etcd's own command line, in the two versions that the tests hold this project to.
 
 use crate::{Certificates, golang};
-use std::io::Write;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
+
+/// Within this time a line is printed, on a slow machine too.
+const LINE_LIMIT: Duration = Duration::from_secs(20);
 
 /// One version of etcdctl, and how it reaches a cluster.
 #[derive(Debug, Clone)]
@@ -90,6 +95,38 @@ impl Etcdctl {
     ///
     /// When it cannot be started.
     pub fn run(&self, arguments: &[&str], input: &str) -> Output {
+        self.start(arguments, input).wait_with_output().expect("a child can be waited for")
+    }
+
+    /// Runs it with these arguments, and interrupts it once it has printed so many lines.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started, or does not print them in time.
+    pub fn run_until(&self, lines: usize, arguments: &[&str], input: &str) -> Output {
+        let mut child = self.start(arguments, input);
+        let stdout = child.stdout.take().expect("it was asked for");
+        let (sender, printed) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n') {
+                let line = line.expect("a pipe can be read");
+                // Nobody listens any more when the test has failed.
+                let _ = sender.send(line);
+            }
+        });
+        let awaited: Vec<_> =
+            (0..lines).map_while(|_| printed.recv_timeout(LINE_LIMIT).ok()).collect();
+        // It may have ended by itself.
+        let _ = kill_process(Pid::from_child(&child), Signal::INT);
+        let mut output = child.wait_with_output().expect("a child can be waited for");
+        for line in awaited.into_iter().chain(printed) {
+            output.stdout.extend(line);
+            output.stdout.push(b'\n');
+        }
+        output
+    }
+
+    fn start(&self, arguments: &[&str], input: &str) -> Child {
         let mut command = match &self.namespace {
             None => Command::new(&self.program),
             Some(namespace) => {
@@ -105,7 +142,7 @@ impl Etcdctl {
         // A command that reads no input may be gone before it is written.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
-        child.wait_with_output().expect("a child can be waited for")
+        child
     }
 
     /// Runs it with these arguments and returns what it printed.

@@ -6,14 +6,22 @@
 //!   makes what differs as small as it gets: a behaviour script.
 //!
 //! What etcd leaves open is said where it is heeded: the order of responses on a watch stream in
-//! `compare`, how equal keys are sorted in `ties`,
+//! `compare`, how equal keys are sorted in `ties`, what depends on clocks in `clock` and the pair's
+//! `expiry`, what each server picks itself in `names`, who waits for whom in the pair's `recipes`,
 //! what other versions do in `known`, what ends a real etcd in `generate` and `events`.
 //! Nothing waits for time to pass: what must come is known and awaited.
+//!
+//! Half of the [`Operation`]s' sequences are asked with authentication on, each step in the name of
+//! a [`Caller`].
 
 pub mod moment;
+pub mod caller;
+pub mod call;
+pub mod names;
 pub mod operation;
 pub mod generate;
 mod print;
+mod told;
 mod answer;
 mod difference;
 mod stream;
@@ -25,7 +33,9 @@ mod side;
 mod recorder;
 mod known;
 mod ties;
+mod clock;
 mod counts;
+mod tokens;
 mod reference;
 mod servers;
 mod pair;
@@ -33,6 +43,8 @@ mod shrink;
 mod run;
 
 pub use answer::{Answer, Refusal};
+pub use call::Call;
+pub use caller::Caller;
 pub use counts::Counts;
 pub use difference::Difference;
 pub use generate::Generator;
@@ -41,6 +53,7 @@ pub use pair::Found;
 pub use reference::Program;
 pub use run::{Case, Options, Outcome, Progress, SEQUENCES_PER_STORE, run};
 pub use servers::Subject;
+pub use told::Told;
 
 /// What the servers take in one request: little, so that requests are now and then too large, and
 /// that streams and fragments of watch responses, whose sizes depend on it, come in several parts.

@@ -10,12 +10,24 @@
 //! exit 1
 //! ```
 //!
-//! A block ends with an empty line before the next `$` or `#`.
+//! A block ends with an empty line before the next `$` or `#`. Two more lines may stand after the
+//! command:
+//!
+//! ```text
+//! ! 2        it is interrupted once it has printed two lines
+//! > lease    the lease in its answer is `$lease` in later commands and input of the file
+//! ```
+//!
+//! In answers, too, `$lease` stands for the lease's id as etcdctl prints it, in hexadecimal, and
+//! `$lease#` for the same in decimal.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+
+/// How many hexadecimal digits an id has that a member has made: the first of them are the member's.
+const LEASE_DIGITS: usize = 14;
 
 /// One command with its answer.
 #[derive(Debug, Default)]
@@ -24,7 +36,22 @@ struct Block {
     head: Vec<String>,
     words: Vec<String>,
     input: String,
+    /// After how many lines it is interrupted.
+    lines: Option<usize>,
+    /// The name of the lease in its answer.
+    names: Option<String>,
     answer: String,
+}
+
+/// What a script runs.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The command line, without the program.
+    pub arguments: Vec<&'a str>,
+    /// What it reads.
+    pub input: &'a str,
+    /// After how many lines it is interrupted, if it does not end by itself.
+    pub lines: Option<usize>,
 }
 
 /// Runs a script's commands and holds the answers against it. With `UPDATE_SCRIPTS` set, writes
@@ -36,17 +63,25 @@ struct Block {
 #[track_caller]
 pub fn check(
     file: &Path,
-    mut run: impl FnMut(&[&str], &str) -> Output,
+    mut run: impl FnMut(Call<'_>) -> Output,
     normalise: impl Fn(&str) -> String,
 ) {
     let text =
         fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let mut blocks = parse(&text);
     assert!(!blocks.is_empty(), "{}: no command in it", file.display());
+    let mut leases = Leases::default();
     let mut differences = String::new();
     for block in &mut blocks {
-        let words: Vec<&str> = block.words.iter().map(String::as_str).collect();
-        let mut answer = normalise(&show(&run(&words[1..], &block.input)));
+        let words: Vec<String> = block.words.iter().map(|word| leases.write_in(word)).collect();
+        let arguments = words[1..].iter().map(String::as_str).collect();
+        let input = leases.write_in(&block.input);
+        let call = Call { arguments, input: &input, lines: block.lines };
+        let answer = show(&run(call));
+        if let Some(name) = &block.names {
+            leases.add(name, &answer);
+        }
+        let mut answer = normalise(&leases.take_out(&answer));
         trim_end(&mut answer);
         if answer != block.answer {
             let command = block.words.join(" ");
@@ -60,6 +95,48 @@ pub fn check(
         fs::write(file, print(&blocks)).expect("the script can be written");
     } else {
         assert!(differences.is_empty(), "{}:\n{differences}", file.display());
+    }
+}
+
+/// Leases by the names that a script gives them.
+#[derive(Debug, Default)]
+struct Leases {
+    by_name: Vec<(String, i64)>,
+}
+
+impl Leases {
+    /// Finds the lease in an answer.
+    fn add(&mut self, name: &str, answer: &str) {
+        let decimal = ["\"ID\":", "\"ID\" : "].iter().find_map(|before| {
+            let (_, rest) = answer.split_once(before)?;
+            let end = rest.find(|char: char| !char.is_ascii_digit()).unwrap_or(rest.len());
+            rest[..end].parse().ok()
+        });
+        let hexadecimal = || {
+            let words = answer.split(|char: char| !char.is_ascii_hexdigit());
+            let mut ids = words.filter(|word| word.len() >= LEASE_DIGITS);
+            ids.find_map(|word| i64::from_str_radix(word, 16).ok())
+        };
+        let id = decimal.or_else(hexadecimal);
+        let id = id.unwrap_or_else(|| panic!("no lease for {name} in: {answer}"));
+        self.by_name.push((name.to_owned(), id));
+    }
+
+    /// What a script says with ids for names.
+    fn write_in(&self, word: &str) -> String {
+        self.by_name.iter().fold(word.to_owned(), |word, (name, id)| {
+            word.replace(&format!("${name}#"), &id.to_string())
+                .replace(&format!("${name}"), &format!("{id:016x}"))
+        })
+    }
+
+    /// An answer with names for ids.
+    fn take_out(&self, answer: &str) -> String {
+        self.by_name.iter().fold(answer.to_owned(), |answer, (name, id)| {
+            answer
+                .replace(&id.to_string(), &format!("${name}#"))
+                .replace(&format!("{id:016x}"), &format!("${name}"))
+        })
     }
 }
 
@@ -81,7 +158,7 @@ fn show(output: &Output) -> String {
             let _ = writeln!(text, "exit {}", code.map_or("by signal".into(), |c| c.to_string()));
         }
     }
-    text
+    text.replace('\0', "\\0")
 }
 
 fn parse(text: &str) -> Vec<Block> {
@@ -127,6 +204,10 @@ fn read_head(head: Vec<String>) -> Block {
             block.input.push('\n');
         } else if line == "<" {
             block.input.push('\n');
+        } else if let Some(lines) = line.strip_prefix("! ") {
+            block.lines = Some(lines.parse().expect("a number of lines"));
+        } else if let Some(name) = line.strip_prefix("> ") {
+            block.names = Some(name.to_owned());
         } else {
             assert!(line.starts_with('#'), "neither remark nor command nor input: {line}");
         }
@@ -174,5 +255,19 @@ mod tests {
         assert_eq!(blocks[0].input, "one\n");
         assert_eq!(blocks[0].answer, "out\n\nout\n");
         assert_eq!(blocks[1].answer, "");
+    }
+
+    #[test]
+    fn leases_have_names_instead_of_ids() {
+        let text = "$ etcdctl lease grant 9\n> one\n! 2\n----\n";
+        let blocks = parse(text);
+        assert_eq!(print(&blocks), text);
+        assert_eq!((blocks[0].names.as_deref(), blocks[0].lines), (Some("one"), Some(2)));
+        let mut leases = Leases::default();
+        leases.add("one", "lease 32695410dcc0ca06 granted with TTL(9s)\n");
+        leases.add("two", "{\"cluster_id\":11416414895367559896,\"ID\":1234567890123456789}");
+        assert_eq!(leases.write_in("a/$one"), "a/32695410dcc0ca06");
+        assert_eq!(leases.take_out("a/32695410dcc0ca06 1234567890123456789"), "a/$one $two#");
+        assert_eq!(leases.write_in("$two#"), "1234567890123456789");
     }
 }

@@ -31,6 +31,8 @@ fn check(name: &str) {
 
 scripts! {
     alarms
+    alarms_corrupt
+    alarms_restart
     compaction
     compaction_below_zero
     compaction_of_nothing
@@ -53,6 +55,7 @@ scripts! {
     put_flags
     put_lease
     quota
+    quota_room
     range_shapes
     range_stream
     read_only_txns

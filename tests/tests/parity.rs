@@ -4,6 +4,7 @@
 
 use etcd_tests::Turn;
 use etcd_tests::parity::{self, Options, Outcome, Program, Progress, Subject};
+use std::time::Duration;
 
 /// Operations in a sequence.
 const OPERATIONS: usize = 100;
@@ -30,7 +31,9 @@ fn run(subject: Subject, sequences: u64) -> Outcome {
         operations: OPERATIONS,
         subject,
         program: Program::find(),
-        lanes: 2,
+        // Most of the time goes by while leases end.
+        lanes: 4,
+        shrink_limit: Duration::from_secs(240),
         most_differences: 1,
     };
     parity::run(&options, &Silent)
@@ -50,24 +53,26 @@ fn assert_equal(outcome: &Outcome, sequences: u64) {
     // The operations must not drift to where nearly all of them are refused.
     for kind in ["put", "range", "txn", "delete-range", "hash-kv"] {
         let (succeeded, refused) = (outcome.counts.succeeded(kind), outcome.counts.refused(kind));
-        assert!(
-            succeeded > refused && succeeded > 0,
-            "{kind}: {succeeded} succeeded, {refused} did not"
-        );
+        // Half of the sequences are in the names of users who may not do everything.
+        assert!(2 * succeeded > refused, "{kind}: {succeeded} succeeded, {refused} did not");
     }
-    assert!(outcome.counts.succeeded("compact") > 0, "no compaction");
+    let happened = ["compact", "auth_enable", "authenticate", "role_grant_permission"];
+    let others = ["lease_grant", "lease_revoke", "lock", "campaign"];
+    for kind in happened.into_iter().chain(others) {
+        assert!(outcome.counts.succeeded(kind) > 0, "no {kind}");
+    }
     assert!(outcome.counts.responses as u64 > 10 * sequences, "watchers were told nothing");
 }
 
 #[test]
 fn one_member_answers_as_etcd_does() {
-    let sequences = 60;
+    let sequences = 40;
     assert_equal(&run(Subject::Members(1), sequences), sequences);
 }
 
 #[test]
 fn each_of_three_members_answers_as_etcd_does() {
-    let sequences = 30;
+    let sequences = 20;
     assert_equal(&run(Subject::Members(3), sequences), sequences);
 }
 

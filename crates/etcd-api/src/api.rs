@@ -5,7 +5,7 @@ use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::etcdserverpb::ResponseHeader;
 use etcd_raft::Raft;
 
-use crate::{Authentication, Leases, Limits, Metrics, Quota, Stopping};
+use crate::{Alarming, Authentication, Leases, Limits, Metrics, Stopping};
 
 /// A member as its clients reach it.
 #[derive(Clone)]
@@ -26,8 +26,8 @@ pub struct Api {
     pub authentication: Authentication,
     /// Its part in leases.
     pub leases: Leases,
-    /// What it knows of the room that its storage has left.
-    pub quota: Quota,
+    /// Its turns at raising alarms.
+    pub alarming: Alarming,
     /// Where its calls are counted.
     pub metrics: Metrics,
     /// Set when the member ends.

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::{
-    Api, Authentication, AuthenticationOptions, LeaseOptions, Leases, Limits, Metrics, Quota,
+    Alarming, Api, Authentication, AuthenticationOptions, LeaseOptions, Leases, Limits, Metrics,
     Services, Stopping, Versions, routes,
 };
 
@@ -60,6 +60,7 @@ impl Harness {
             storage.commit(batch).expect("the storage works");
         }
         let (applier, views) = Applier::open(storage).expect("a readable state");
+        views.quota.limit_to(0);
         let bootstrap = matches!(start, Start::Alone).then(alone);
         let log = Log::open(&directory.path().join("log"), &LogOptions::default()).expect("a log");
         let raft = Raft::start(options(log, bootstrap), applier).await.expect("raft starts");
@@ -79,7 +80,7 @@ impl Harness {
             versions: Versions { server: "3.7.1", storage: "3.7.0" },
             authentication: Authentication::new(authentication()),
             leases: Leases::new(MEMBER, leases()),
-            quota: Quota::default(),
+            alarming: Alarming::default(),
             metrics: Metrics::new(&registry),
             stopping: stopping.clone(),
         };
@@ -121,6 +122,11 @@ impl Harness {
     /// Revokes leases when they expire, on a task of its own.
     pub(crate) fn run_expiry(&self) {
         tokio::spawn(crate::expire_leases(self.api.clone()));
+    }
+
+    /// Tells the cluster of a storage that has outgrown its quota, on a task of its own.
+    pub(crate) fn run_alarms(&self) {
+        tokio::spawn(crate::raise_alarms(self.api.clone()));
     }
 
     /// Carries out what compactions have left to do, on a thread of its own.

@@ -47,7 +47,7 @@ impl KvService {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
         // That there is no room is told before anything else.
-        self.api.reserve(request.visit(txn_cost), deadline).await?;
+        self.api.reserve(request.visit(txn_cost), &caller, deadline).await?;
         request.visit(|request| {
             check_txn(request, self.api.limits.max_txn_ops)?;
             check_overlaps(request)
@@ -146,7 +146,7 @@ impl Kv for KvService {
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
-        self.api.reserve(put_cost(&request), deadline).await?;
+        self.api.reserve(put_cost(&request), &caller, deadline).await?;
         check_put(&request)?;
         let command = EncodedCommand::put(&request);
         let answer = self.api.propose_for(&caller, command, deadline).await?;

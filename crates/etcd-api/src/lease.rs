@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use etcd_apply::Answer;
+use etcd_apply::{Answer, LEASE_COST};
 use etcd_proto::etcdserverpb::lease_server::Lease;
 use etcd_proto::etcdserverpb::{
     InternalRaftRequest, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest,
@@ -16,7 +16,6 @@ use crate::deadline::Deadline;
 use crate::encoded_command::EncodedCommand;
 use crate::kv::unexpected;
 use crate::lease_stream::{self, Responses};
-use crate::quota::LEASE_COST;
 use crate::{Api, Error};
 
 /// The time to live of a lease that is not there.
@@ -46,7 +45,7 @@ impl Api {
         mut request: LeaseGrantRequest,
         deadline: Deadline,
     ) -> Result<LeaseGrantResponse, Status> {
-        self.reserve(LEASE_COST, deadline).await?;
+        self.reserve(LEASE_COST, caller, deadline).await?;
         self.permit_somebody(caller, deadline).await?;
         if request.id == 0 {
             request.id = self.leases.next_id();

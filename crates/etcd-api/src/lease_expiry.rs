@@ -34,18 +34,35 @@ const CHECKPOINT_COMMANDS_IN_ROUND: usize = 500;
 pub async fn expire_leases(api: Api) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut next_round = Instant::now();
+    let mut rounds = Rounds { next: Instant::now() };
     let mut under_way = FuturesUnordered::new();
     loop {
         tokio::select! {
             now = looks.tick() => {
-                if api.keeps_time() && now >= next_round && under_way.len() < ROUNDS_AT_ONCE {
-                    next_round = now + ROUND;
+                if api.keeps_time() && rounds.begins(now, under_way.len()) {
                     under_way.push(api.lease_round());
                 }
             }
             Some(()) = under_way.next(), if !under_way.is_empty() => {}
         }
+    }
+}
+
+/// The pace of the rounds.
+struct Rounds {
+    /// No round begins before.
+    next: Instant,
+}
+
+impl Rounds {
+    /// Whether a round begins now, while so many are under way. One that could not is not made up
+    /// for later.
+    fn begins(&mut self, now: Instant, under_way: usize) -> bool {
+        let begins = now >= self.next && under_way < ROUNDS_AT_ONCE;
+        if begins {
+            self.next = now + ROUND;
+        }
+        begins
     }
 }
 
@@ -55,7 +72,7 @@ impl Api {
         futures_util::join!(self.revoke_expired(due), self.checkpoint_due_leases());
     }
 
-    async fn expired_leases(&self) -> Due {
+    pub(crate) async fn expired_leases(&self) -> Due {
         let lessor = self.views.lessor.clone();
         let retry = self.limits.request_timeout;
         // After an election it looks at every lease.
@@ -109,7 +126,41 @@ impl Api {
     }
 
     /// The end of what this member does for itself.
-    fn own_deadline(&self) -> Deadline {
+    pub(crate) fn own_deadline(&self) -> Deadline {
         Deadline { at: Instant::now() + self.limits.request_timeout, set_by: SetBy::Member }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks so long, with so many rounds under way at each moment, and says when rounds began.
+    fn rounds(start: Instant, time: Duration, under_way: impl Fn(Duration) -> usize) -> Vec<f64> {
+        let mut rounds = Rounds { next: start };
+        let mut begun = Vec::new();
+        let mut at = Duration::ZERO;
+        while at < time {
+            if rounds.begins(start + at, under_way(at)) {
+                begun.push(at.as_secs_f64());
+            }
+            at += LOOK;
+        }
+        begun
+    }
+
+    #[test]
+    fn no_more_than_a_thousand_leases_are_revoked_in_a_second() {
+        let begun = rounds(Instant::now(), Duration::from_secs(100), |_| 0);
+        assert_eq!(begun.len() * REVOKED_IN_ROUND, 100 * 1000);
+        assert!(begun.windows(2).all(|pair| pair[1] - pair[0] >= ROUND.as_secs_f64()));
+    }
+
+    #[test]
+    fn rounds_that_find_others_still_at_work_are_left_out_for_good() {
+        let (stall, end) = (Duration::from_secs(2), Duration::from_secs(10));
+        let busy = |at: Duration| if at < stall || at >= end { 0 } else { ROUNDS_AT_ONCE };
+        let begun = rounds(Instant::now(), Duration::from_secs(12), busy);
+        assert_eq!(begun, [0.0, 0.5, 1.0, 1.5, 10.0, 10.5, 11.0, 11.5]);
     }
 }

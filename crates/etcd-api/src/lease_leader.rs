@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use etcd_apply::Views;
-use etcd_lease::{Leadership, Renewal};
+use etcd_lease::Leadership;
 use etcd_membership::Member;
-use etcd_proto::etcdserverpb::{
-    LeaseKeepAliveRequest, LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
-};
+use etcd_proto::etcdserverpb::{LeaseTimeToLiveRequest, LeaseTimeToLiveResponse};
 use etcd_proto::leasepb::LeaseInternalRequest;
 use etcd_raft::ReadError;
 use tokio::time::Instant;
@@ -23,7 +21,7 @@ const RETRY_PACE: Duration = Duration::from_millis(50);
 pub(crate) const CLUSTER: &str = "x-etcd-cluster-id";
 
 /// Who leads.
-enum Leader {
+pub(crate) enum Leader {
     /// This member.
     Here,
     /// Another one.
@@ -75,23 +73,6 @@ impl Api {
         true
     }
 
-    /// Renews a lease on whichever member leads: its whole time to live in seconds, or zero if
-    /// there is no such lease.
-    pub(crate) async fn renew_lease(&self, id: i64) -> Result<i64, Error> {
-        let deadline = Instant::now() + self.limits.request_timeout;
-        loop {
-            let word = match self.wait_for_leader(deadline).await? {
-                Leader::Here => self.renew_lease_here(id).await?,
-                Leader::There(leader) => self.renew_lease_there(&leader, id, deadline).await,
-            };
-            match word {
-                Word::Known(ttl_seconds) => return Ok(ttl_seconds),
-                Word::Gone => return Ok(0),
-                Word::NotPrimary => self.pause(deadline).await?,
-            }
-        }
-    }
-
     /// How long a lease lives, and with which keys, from whichever member leads; `None` if there is
     /// no such lease.
     pub(crate) async fn lease_time_to_live(
@@ -112,36 +93,6 @@ impl Api {
                 Word::NotPrimary => self.pause(deadline).await?,
             }
         }
-    }
-
-    /// Renews a lease if this member leads. If it has expired, this waits for its end.
-    pub(crate) async fn renew_lease_here(&self, id: i64) -> Result<Word<i64>, Error> {
-        if !self.keeps_time() {
-            return Ok(Word::NotPrimary);
-        }
-        let lessor = &self.views.lessor;
-        if !(self.leases.is_fast() && lessor.contains(id)) {
-            self.wait_until_applied().await?;
-        }
-        if self.leases.checkpoint_interval().is_some() && lessor.remaining_at_checkpoint(id) > 0 {
-            // The next leader shall not think that less is left.
-            self.checkpoint_leases(vec![(id, 0)]).await?;
-        }
-        Ok(match lessor.renew(id) {
-            Ok(Renewal::Renewed { ttl_seconds }) => match self.leads() {
-                true => Word::Known(ttl_seconds),
-                // The process stood still meanwhile: another one may have let it expire.
-                false => Word::NotPrimary,
-            },
-            Ok(Renewal::Expired(ending)) => {
-                tokio::select! {
-                    () = ending.reached() => {}
-                    () = self.stopping.stopped() => return Err(Error::Stopped),
-                }
-                if lessor.contains(id) { Word::NotPrimary } else { Word::Gone }
-            }
-            Err(error) => Word::from(Err(error)),
-        })
     }
 
     /// How long a lease lives, if this member leads.
@@ -174,17 +125,6 @@ impl Api {
         }))
     }
 
-    async fn renew_lease_there(&self, leader: &Member, id: i64, deadline: Instant) -> Word<i64> {
-        let Some(mut client) = self.client_of(leader) else { return Word::NotPrimary };
-        let request = self.to_peer(LeaseKeepAliveRequest { id });
-        let answer = client.renew(request);
-        match self.unless_replaced(leader, answer, deadline).await.map(|answer| answer.ttl) {
-            None => Word::NotPrimary,
-            Some(0) => Word::Gone,
-            Some(ttl_seconds) => Word::Known(ttl_seconds),
-        }
-    }
-
     async fn lease_time_to_live_there(
         &self,
         leader: &Member,
@@ -203,7 +143,7 @@ impl Api {
         }
     }
 
-    fn client_of(
+    pub(crate) fn client_of(
         &self,
         leader: &Member,
     ) -> Option<etcd_proto::leasepb::leader_client::LeaderClient<tonic::transport::Channel>> {
@@ -211,7 +151,7 @@ impl Api {
         client.map_err(|reason| tracing::debug!(%reason, "the leader's URLs cannot be used")).ok()
     }
 
-    fn to_peer<T>(&self, message: T) -> Request<T> {
+    pub(crate) fn to_peer<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let cluster = self.cluster_id.to_string();
         request.metadata_mut().insert(CLUSTER, cluster.parse().expect("an id is ASCII"));
@@ -220,7 +160,7 @@ impl Api {
 
     /// Waits for the leader's answer, as long as it is the leader: one that is gone would keep the
     /// caller until its connection breaks.
-    async fn unless_replaced<T>(
+    pub(crate) async fn unless_replaced<T>(
         &self,
         leader: &Member,
         answer: impl Future<Output = Result<tonic::Response<T>, Status>>,
@@ -247,23 +187,27 @@ impl Api {
         }
     }
 
-    fn leads(&self) -> bool {
+    pub(crate) fn leads(&self) -> bool {
         self.raft.leader() == Some(self.member_id)
     }
 
+    /// The leader, if there is one.
+    pub(crate) fn find_leader(&self) -> Option<Leader> {
+        let leader = self.raft.leader()?;
+        if leader == self.member_id {
+            return Some(Leader::Here);
+        }
+        self.views.cluster().members.get(leader).cloned().map(Leader::There)
+    }
+
     /// The leader, as soon as there is one.
-    async fn wait_for_leader(&self, deadline: Instant) -> Result<Leader, Error> {
+    pub(crate) async fn wait_for_leader(&self, deadline: Instant) -> Result<Leader, Error> {
         loop {
             if self.stopping.is_stopping() {
                 return Err(Error::Stopped);
             }
-            if let Some(leader) = self.raft.leader() {
-                if leader == self.member_id {
-                    return Ok(Leader::Here);
-                }
-                if let Some(leader) = self.views.cluster().members.get(leader) {
-                    return Ok(Leader::There(leader.clone()));
-                }
+            if let Some(leader) = self.find_leader() {
+                return Ok(leader);
             }
             if Instant::now() >= deadline {
                 return Err(Error::NoLeader);
@@ -273,7 +217,7 @@ impl Api {
     }
 
     /// Waits before the next try, if there is time for one.
-    async fn pause(&self, deadline: Instant) -> Result<(), Error> {
+    pub(crate) async fn pause(&self, deadline: Instant) -> Result<(), Error> {
         if Instant::now() + RETRY_PACE >= deadline {
             return Err(Error::Timeout);
         }
@@ -281,7 +225,7 @@ impl Api {
         Ok(())
     }
 
-    async fn wait_until_applied(&self) -> Result<(), Error> {
+    pub(crate) async fn wait_until_applied(&self) -> Result<(), Error> {
         let applied = self.raft.caught_up(Instant::now() + APPLY_LIMIT).await;
         applied.map_err(|error| match error {
             ReadError::Stopped => Error::Stopped,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use etcd_proto::etcdserverpb::{LeaseKeepAliveRequest, LeaseKeepAliveResponse};
 use etcd_proto::leasepb::leader_server::{Leader, LeaderServer};
-use etcd_proto::leasepb::{LeaseInternalRequest, LeaseInternalResponse};
+use etcd_proto::leasepb::{
+    LeaseInternalRequest, LeaseInternalResponse, RenewAllRequest, RenewAllResponse,
+};
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
@@ -47,6 +49,17 @@ impl Leader for LeaderService {
             Word::NotPrimary => return Err(Error::NotLeader.into()),
         };
         Ok(Response::new(LeaseKeepAliveResponse { header: None, id, ttl }))
+    }
+
+    async fn renew_all(
+        &self,
+        request: Request<RenewAllRequest>,
+    ) -> Result<Response<RenewAllResponse>, Status> {
+        self.admit(&request)?;
+        match self.api.renew_leases_here(&request.into_inner().ids) {
+            Word::Known(ttls) => Ok(Response::new(RenewAllResponse { ttls })),
+            Word::Gone | Word::NotPrimary => Err(Error::NotLeader.into()),
+        }
     }
 
     async fn time_to_live(

@@ -36,7 +36,8 @@ pub(crate) fn responses(
     requests: Streaming<LeaseKeepAliveRequest>,
     ending: Ending,
 ) -> Responses {
-    let keep_alive = KeepAlive { api, caller, requests, ending };
+    // It moves with every response: boxed, that is a pointer.
+    let keep_alive = Box::new(KeepAlive { api, caller, requests, ending });
     Box::pin(stream::unfold(Some(keep_alive), async |keep_alive| {
         let mut keep_alive = keep_alive?;
         match keep_alive.next().await {

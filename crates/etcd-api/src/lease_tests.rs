@@ -11,6 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming};
 
 use crate::harness::{CLUSTER, Harness, MEMBER, Start, get, leases as options, put};
+use crate::lease_leader::Word;
 use crate::{Api, LeaseOptions, Leases, Limits};
 
 /// Longer than anything here takes.
@@ -186,6 +187,65 @@ async fn renewing_an_expired_lease_waits_until_it_is_revoked() {
     // The answer is for a revision at which the keys were there.
     assert_eq!(response.header.expect("a header").revision, 2);
     assert_eq!(harness.views.mvcc.revision(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mass_of_leases_that_end_at_once_is_revoked_in_rounds() {
+    let harness = Harness::alone().await;
+    let granted = (1..=1200).map(|id| grant(&harness, id, 2));
+    for granted in futures_util::future::join_all(granted).await {
+        granted.expect("a lease");
+    }
+    let lessor = &harness.views.lessor;
+    // Rounded towards zero, even what has expired has none left for a second.
+    let has_time = |id: &i64| lessor.time_to_live(*id).expect("it is there").left_seconds >= 0;
+    let expired = async {
+        while lessor.ids().iter().any(has_time) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, expired).await.expect("they expire");
+    let mut rounds = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..4 {
+        let due = harness.api.expired_leases().await.ids;
+        rounds.push(due.len());
+        seen.extend(due);
+    }
+    // Each of them once, as long as its revocation may be under way.
+    assert_eq!((rounds, seen.len()), (vec![500, 500, 200, 0], 1200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_that_are_renewed_together_are_those_of_which_all_is_known() {
+    let harness = Harness::alone().await;
+    for (id, ttl) in [(7, 60), (8, 70), (9, 2)] {
+        grant(&harness, id, ttl).await.expect("a lease");
+    }
+    let expired = async {
+        while harness.views.lessor.due(1, LIMIT).ids.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, expired).await.expect("it expires");
+    assert!(time_to_live(&harness, 8).await.0 < 69);
+    // One is there no more and one was never; whoever asks for these waits, and alone.
+    let renewed = |api: &Api| match api.renew_leases_here(&[8, 9, 10, 7, 8]) {
+        Word::Known(ttls) => Some(ttls),
+        Word::Gone | Word::NotPrimary => None,
+    };
+    assert_eq!(renewed(&harness.api), Some(vec![70, 0, 0, 60, 70]));
+    assert_eq!(time_to_live(&harness, 8).await.0, 69, "just below 70");
+
+    // Here a renewal first waits for what is committed, or takes a note back.
+    for (checkpoint, fast_keep_alive) in [(true, true), (false, false)] {
+        let options = LeaseOptions { checkpoint, fast_keep_alive, ..options() };
+        let api = Api { leases: Leases::new(MEMBER, options), ..harness.api.clone() };
+        assert_eq!(renewed(&api), Some(vec![0; 5]));
+    }
+
+    let harness = Harness::start(Start::Leaderless, Limits::default()).await;
+    assert_eq!(renewed(&harness.api), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

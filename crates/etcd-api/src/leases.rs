@@ -10,6 +10,8 @@ use etcd_raft::Connect;
 use parking_lot::Mutex;
 use tonic::transport::Channel;
 
+use crate::renewals::Renewals;
+
 /// How often what is left of a long lease is replicated (etcd: 5 minutes).
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
@@ -40,13 +42,15 @@ struct Shared {
     ids: Ids,
     /// To the leader that was asked last, at these URLs.
     leader: Mutex<Option<(Vec<String>, Channel)>>,
+    renewals: Renewals,
 }
 
 impl Leases {
     /// The part of `member`.
     pub fn new(member: MemberId, options: LeaseOptions) -> Leases {
         let ids = Ids::new(member, SystemTime::now());
-        Leases { shared: Arc::new(Shared { options, ids, leader: Mutex::default() }) }
+        let (leader, renewals) = (Mutex::default(), Renewals::default());
+        Leases { shared: Arc::new(Shared { options, ids, leader, renewals }) }
     }
 
     /// An id for a lease whose client has chosen none: positive, and given by no other member.
@@ -70,6 +74,11 @@ impl Leases {
 
     pub(crate) fn is_fast(&self) -> bool {
         self.shared.options.fast_keep_alive
+    }
+
+    /// Renewals that wait to travel to the leader.
+    pub(crate) fn renewals(&self) -> &Renewals {
+        &self.shared.renewals
     }
 
     /// A client of the leader at these URLs. One connection serves all calls.

@@ -3,7 +3,8 @@
 //! - [`routes`] makes the services of an [`Api`], the handle on everything that they need: KV,
 //!   Cluster, Maintenance and gRPC's own health service. What is not built is not registered.
 //! - [`add_peer_routes`] is what other members ask of this one while it leads, and [`expire_leases`]
-//!   its round: [`Leases`] has what both need.
+//!   its round: [`Leases`] has what both need. [`raise_alarms`] is every member's own: it tells the
+//!   cluster when its storage has outgrown its quota.
 //! - [`Error`] is the one table of errors to statuses; no other place makes a status of its own.
 //! - [`Limits`] bounds what a client may ask.
 //! - [`Metrics`] counts calls for whoever shows its registry.
@@ -24,6 +25,7 @@ mod shape;
 mod deadline;
 mod quota;
 mod stopping;
+mod renewals;
 mod leases;
 mod authentication;
 mod api;
@@ -55,6 +57,7 @@ mod watch_response;
 mod watch_stream;
 mod watch;
 mod lease_leader;
+mod lease_renewals;
 mod lease_expiry;
 mod lease_peer;
 mod lease_stream;
@@ -82,6 +85,8 @@ mod watch_tests;
 mod maintenance_tests;
 #[cfg(test)]
 mod metrics_tests;
+#[cfg(test)]
+mod quota_tests;
 
 pub use api::{Api, Versions};
 pub use authentication::{Authentication, AuthenticationOptions, reap_tokens};
@@ -91,7 +96,7 @@ pub use lease_peer::add_peer_routes;
 pub use leases::{LeaseOptions, Leases};
 pub use limits::Limits;
 pub use metrics::Metrics;
-pub use quota::Quota;
+pub use quota::{Alarming, raise_alarms};
 pub use routes::{Answer, Services, routes};
 pub use shape::check_shape;
 pub use stopping::Stopping;

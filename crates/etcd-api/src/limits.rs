@@ -15,8 +15,6 @@ pub struct Limits {
     pub max_request_bytes: usize,
     /// How long a command or a read barrier may take: 5 s and two election timeouts.
     pub request_timeout: Duration,
-    /// The most bytes of the storage (`--quota-backend-bytes`); 0 is etcd's 2 GiB, less is none.
-    pub quota_backend_bytes: i64,
     /// How often a watcher that asked for it says how far it is
     /// (`--watch-progress-notify-interval`); a stream adds up to a tenth.
     pub watch_progress_interval: Duration,
@@ -28,7 +26,6 @@ impl Default for Limits {
             max_txn_ops: 128,
             max_request_bytes: 1_572_864,
             request_timeout: Duration::from_secs(7),
-            quota_backend_bytes: 0,
             watch_progress_interval: Duration::from_secs(600),
         }
     }
@@ -37,19 +34,9 @@ impl Default for Limits {
 impl Limits {
     /// Bytes of a gRPC message beyond the command's: its other fields.
     const MESSAGE_OVERHEAD_BYTES: usize = 512 << 10;
-    /// The quota when none is configured.
-    const DEFAULT_QUOTA_BYTES: i64 = 2 << 30;
 
     /// The most bytes of a gRPC message that is received.
     pub fn max_message_bytes(&self) -> usize {
         self.max_request_bytes.saturating_add(Limits::MESSAGE_OVERHEAD_BYTES)
-    }
-
-    /// The quota in bytes as the status tells it: negative is none.
-    pub fn quota_bytes(&self) -> i64 {
-        match self.quota_backend_bytes {
-            0 => Limits::DEFAULT_QUOTA_BYTES,
-            bytes => bytes,
-        }
     }
 }

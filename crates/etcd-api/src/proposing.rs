@@ -30,7 +30,11 @@ impl Api {
             let (username, auth_revision) = (identity.user, identity.revision);
             command.sign(&RequestHeader { username, auth_revision, id: 0 });
         }
-        self.propose_ready(command, deadline).await
+        let answer = self.propose_ready(command, deadline).await;
+        if answer == Err(Error::NoSpace) {
+            self.report_overrun(deadline).await;
+        }
+        answer
     }
 
     /// The same for what the member itself must do, in nobody's name.

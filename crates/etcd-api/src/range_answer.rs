@@ -1,11 +1,11 @@
 //! The answer to a range on its way out: key-values are spliced in as they are stored.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use etcd_mvcc::RangeResult;
+use etcd_mvcc::{KeyValues, RangeResult};
 use etcd_proto::etcdserverpb::{RangeResponse, ResponseHeader};
 use etcd_proto::mvccpb::KeyValue;
-use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use prost::{DecodeError, Message as _};
 
 use crate::Error;
 
@@ -15,38 +15,48 @@ const KVS: u32 = 2;
 const PREFIX_BYTES: usize = 5;
 /// The most bytes of a piece, unless a single key-value is longer.
 const PIECE_BYTES: usize = 64 << 10;
-/// A key-value of so many bytes is a piece of its own, which spares copying it.
+/// Bytes that lie together, and are so many, are a piece of their own, which spares copying them.
 const ALONE_BYTES: usize = 16 << 10;
 /// The most bytes before a key-value: the field's tag and the length.
 const FIELD_HEAD_BYTES: usize = 11;
 
-/// A `RangeResponse` whose key-values are encoded already, each as an `mvccpb.KeyValue`.
+/// A `RangeResponse` whose key-values are encoded already.
 #[derive(Debug, Default)]
 pub(crate) struct RangeAnswer {
     pub(crate) header: Option<ResponseHeader>,
-    pub(crate) kvs: Vec<Bytes>,
+    pub(crate) kvs: KeyValues,
     pub(crate) more: bool,
     pub(crate) count: i64,
 }
 
 impl RangeAnswer {
-    pub(crate) fn new(header: ResponseHeader, result: RangeResult) -> RangeAnswer {
+    pub(crate) fn new(header: ResponseHeader, result: RangeResult<KeyValues>) -> RangeAnswer {
         let RangeResult { kvs, more, count, .. } = result;
         RangeAnswer { header: Some(header), kvs, more, count }
     }
 
     /// Bytes of the whole message.
     pub(crate) fn encoded_len(&self) -> usize {
-        let kvs = self.kvs.iter().map(|kv| key_len(KVS) + field_len(kv.len()));
-        self.head().encoded_len() + kvs.sum::<usize>() + self.tail().encoded_len()
+        let kvs: usize = match &self.kvs {
+            KeyValues::Records(records) => {
+                records.iter().map(|record| key_len(KVS) + field_len(record.len())).sum()
+            }
+            KeyValues::Fields(fields) => fields.chunks.iter().map(Bytes::len).sum(),
+        };
+        self.head().encoded_len() + kvs + self.tail().encoded_len()
     }
 
     /// Appends the message.
     pub(crate) fn encode(&self, target: &mut impl BufMut) {
         self.head().encode_raw(target);
-        for kv in &self.kvs {
-            put_field_head(kv, target);
-            target.put_slice(kv);
+        match &self.kvs {
+            KeyValues::Records(records) => records.iter().for_each(|record| {
+                put_field_head(record, target);
+                target.put_slice(record);
+            }),
+            KeyValues::Fields(fields) => {
+                fields.chunks.iter().for_each(|chunk| target.put_slice(chunk));
+            }
         }
         self.tail().encode_raw(target);
     }
@@ -62,7 +72,12 @@ impl RangeAnswer {
         self.head().encode_raw(&mut head);
         let mut tail = BytesMut::new();
         self.tail().encode_raw(&mut tail);
-        Pieces { begun: head, kvs: self.kvs.into_iter(), alone: None, tail: tail.freeze() }
+        let (chunks, head_bytes) = match self.kvs {
+            KeyValues::Records(records) => (records, FIELD_HEAD_BYTES),
+            KeyValues::Fields(fields) => (fields.chunks, 0),
+        };
+        let (chunks, tail) = (chunks.into_iter(), tail.freeze());
+        Pieces { begun: head, alone: None, chunks, head_bytes, tail }
     }
 
     /// The message that it stands for.
@@ -70,11 +85,20 @@ impl RangeAnswer {
     /// # Errors
     /// What is stored is no key-value.
     pub(crate) fn decode(self) -> Result<RangeResponse, Error> {
-        let kvs = self.kvs.into_iter().map(|kv| {
-            KeyValue::decode(kv).map_err(|error| Error::other(format!("etcdserver: {error}")))
-        });
-        let (header, more, count) = (self.header, self.more, self.count);
-        Ok(RangeResponse { header, kvs: kvs.collect::<Result<_, _>>()?, more, count })
+        let RangeAnswer { header, kvs, more, count } = self;
+        let mut response =
+            RangeResponse { header, kvs: Vec::with_capacity(kvs.len()), more, count };
+        let decoded = match kvs {
+            KeyValues::Records(records) => records.into_iter().try_for_each(|record| {
+                response.kvs.push(KeyValue::decode(record)?);
+                Ok(())
+            }),
+            KeyValues::Fields(fields) => {
+                fields.chunks.into_iter().try_for_each(|chunk| response.merge(chunk))
+            }
+        };
+        decoded.map_err(|error: DecodeError| Error::other(format!("etcdserver: {error}")))?;
+        Ok(response)
     }
 
     /// The fields before the key-values.
@@ -93,9 +117,11 @@ impl RangeAnswer {
 pub(crate) struct Pieces {
     /// The beginning of the next piece.
     begun: BytesMut,
-    /// A key-value whose head was in the piece before.
+    /// The one behind that, where it is decided.
     alone: Option<Bytes>,
-    kvs: std::vec::IntoIter<Bytes>,
+    chunks: std::vec::IntoIter<Bytes>,
+    /// The most bytes to be put before each chunk: none where it has its fields' heads.
+    head_bytes: usize,
     /// Comes last, and is empty then.
     tail: Bytes,
 }
@@ -108,22 +134,27 @@ impl Iterator for Pieces {
             return Some(alone);
         }
         let mut piece = std::mem::take(&mut self.begun);
-        while let Some(kv) = self.kvs.as_slice().first() {
-            let is_alone = kv.len() >= ALONE_BYTES;
-            let len = FIELD_HEAD_BYTES + if is_alone { 0 } else { kv.len() };
-            if piece.capacity() == 0 {
+        while let Some(chunk) = self.chunks.as_slice().first() {
+            let is_alone = chunk.len() >= ALONE_BYTES;
+            let len = self.head_bytes + if is_alone { 0 } else { chunk.len() };
+            if piece.capacity() < len {
                 piece.reserve(PIECE_BYTES);
             }
             if piece.len() + len > PIECE_BYTES {
                 return Some(piece.freeze());
             }
-            let kv = self.kvs.next().expect("it was looked at");
-            put_field_head(&kv, &mut piece);
-            if is_alone {
-                self.alone = Some(kv);
-                return Some(piece.freeze());
+            let chunk = self.chunks.next().expect("it was looked at");
+            if self.head_bytes > 0 {
+                put_field_head(&chunk, &mut piece);
             }
-            piece.put_slice(&kv);
+            match is_alone {
+                false => piece.put_slice(&chunk),
+                true if piece.is_empty() => return Some(chunk),
+                true => {
+                    self.alone = Some(chunk);
+                    return Some(piece.freeze());
+                }
+            }
         }
         piece.put_slice(&std::mem::take(&mut self.tail));
         (!piece.is_empty()).then(|| piece.freeze())
@@ -142,6 +173,8 @@ pub(crate) fn field_len(len: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use etcd_mvcc::Fields;
+
     use super::*;
 
     fn check(header: Option<ResponseHeader>, values: &[usize], more: bool, count: i64) {
@@ -152,16 +185,31 @@ mod tests {
             ..KeyValue::default()
         };
         let kvs: Vec<_> = values.iter().enumerate().map(key_value).collect();
-        let stored = kvs.iter().map(|kv| kv.encode_to_vec().into()).collect();
-        let answer = RangeAnswer { header, kvs: stored, more, count };
+        let records = kvs.iter().map(|kv| kv.encode_to_vec().into()).collect();
+        let chunk = |kvs: &[KeyValue]| {
+            let fields = RangeResponse { kvs: kvs.to_vec(), ..RangeResponse::default() };
+            Bytes::from(fields.encode_to_vec())
+        };
+        let chunks = kvs.chunk_by(|kv, _| kv.version % 7 != 0).map(chunk).collect();
+        let fields = KeyValues::Fields(Fields { chunks, keys: kvs.len() });
         let response = RangeResponse { header, kvs, more, count };
+        for kvs in [KeyValues::Records(records), fields] {
+            let answer = RangeAnswer { header, kvs, more, count };
+            check_answer(answer, &response);
+        }
+    }
+
+    fn check_answer(answer: RangeAnswer, response: &RangeResponse) {
+        let (KeyValues::Records(chunks) | KeyValues::Fields(Fields { chunks, .. })) = &answer.kvs;
+        let longest = chunks.iter().map(Bytes::len).max().unwrap_or(0).max(PIECE_BYTES);
         let expected = response.encode_to_vec();
         assert_eq!(answer.encoded_len(), expected.len());
         let mut encoded = BytesMut::new();
         answer.encode(&mut encoded);
         assert_eq!(encoded, expected);
+        let decoded = RangeAnswer { kvs: answer.kvs.clone(), ..answer }.decode();
+        assert_eq!(decoded.expect("what was encoded"), *response);
         let pieces: Vec<Bytes> = answer.into_pieces().collect();
-        let longest = values.iter().max().map_or(0, |len| len + 64).max(PIECE_BYTES);
         assert!(pieces.iter().all(|piece| !piece.is_empty() && piece.len() <= longest));
         let message = pieces.concat();
         assert_eq!(message[0], 0);

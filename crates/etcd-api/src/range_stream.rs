@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use etcd_apply::List;
 use etcd_auth::Identity;
-use etcd_mvcc::RangeResult;
+use etcd_mvcc::{Fields, KeyValues, RangeResult};
 use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use etcd_proto::etcdserverpb::{RangeRequest, RangeStreamResponse, ResponseHeader};
 use etcd_proto::mvccpb::KeyValue;
@@ -90,10 +90,10 @@ fn send(
     // etcd answers a limit below zero in one message.
     let mut most = if request.limit < 0 { usize::MAX } else { FIRST_KEYS };
     loop {
-        let kvs = if left == 0 { Vec::new() } else { list.next(most.min(left))? };
+        let kvs = if left == 0 { Fields::default() } else { list.next(most.min(left))? };
         // The list ends where it ends, whatever was counted.
-        left = if kvs.is_empty() { 0 } else { left - kvs.len() };
-        let mut response = part(kvs, list.revision());
+        left = if kvs.keys == 0 { 0 } else { left - kvs.keys };
+        let mut response = part(KeyValues::Fields(kvs), list.revision());
         most = next_size(most, response.encoded_len(), api.limits.max_request_bytes);
         if left == 0 {
             response.header = Some(api.header(list.revision()));
@@ -112,7 +112,7 @@ fn send(
 }
 
 /// What etcd has read of a range when it looks how long that is.
-fn part(kvs: Vec<Bytes>, revision: i64) -> RangeAnswer {
+fn part(kvs: KeyValues, revision: i64) -> RangeAnswer {
     let header = ResponseHeader { revision, ..ResponseHeader::default() };
     let count = kvs.len() as i64 + 1;
     RangeAnswer { header: Some(header), kvs, more: true, count }
@@ -142,7 +142,7 @@ fn send_sorted(
         if let Some(last) = kvs.last().filter(|_| more) {
             request.key = [&key_of(last)?[..], &[0]].concat().into();
         }
-        let mut response = part(kvs, now);
+        let mut response = part(KeyValues::Records(kvs), now);
         let is_last = !more || sent == limit;
         if is_last {
             let rest = RangeRequest { count_only: true, ..request.clone() };

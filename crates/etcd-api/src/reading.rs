@@ -1,7 +1,7 @@
 //! Reads: the barrier before them, and where they run.
 
 use etcd_apply::Views;
-use etcd_mvcc::{Content, RangeQuery, RangeResult};
+use etcd_mvcc::{Content, KeyValues, RangeQuery, RangeResult};
 use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use etcd_proto::etcdserverpb::request_op::Request;
 use etcd_proto::etcdserverpb::{RangeRequest, RequestOp, TxnRequest, TxnResponse};
@@ -27,9 +27,16 @@ impl Api {
     }
 
     /// Reads a range from this member's state.
-    pub(crate) async fn read_range(&self, request: RangeRequest) -> Result<RangeResult, Error> {
+    pub(crate) async fn read_range(
+        &self,
+        request: RangeRequest,
+    ) -> Result<RangeResult<KeyValues>, Error> {
         let keys = keys_of_range(&self.views, &request);
-        self.read(keys, move |views| views.stored_range(&request)).await
+        let read = move |views: &Views| match keys {
+            ..=INLINE_KEYS => views.stored_range(&request).map(RangeResult::from),
+            _ => views.long_range(&request),
+        };
+        self.read(keys, read).await
     }
 
     /// Executes a read-only txn on this member's state.

@@ -28,7 +28,7 @@ pub(crate) fn status(api: &Api) -> StatusResponse {
             Some(_) => api.versions.storage.to_owned(),
             None => String::new(),
         },
-        db_size_quota: api.limits.quota_bytes(),
+        db_size_quota: api.views.quota.limit_bytes(),
         downgrade_info: Some(DowngradeInfo::default()),
     }
 }

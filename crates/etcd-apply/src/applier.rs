@@ -6,7 +6,7 @@ use etcd_auth::{Auth, Identity, Store};
 use etcd_lease::{Clock, Lessor};
 use etcd_mvcc::{Mvcc, Writer};
 use etcd_nesting::with_room;
-use etcd_proto::etcdserverpb::{AlarmResponse, CompactionResponse, LeaseRevokeResponse};
+use etcd_proto::etcdserverpb::{AlarmResponse, AlarmType, CompactionResponse, LeaseRevokeResponse};
 use etcd_raft::{
     Applied, Entry, Membership, Payload, Position, Proposal, StateMachine, StateMachineError,
 };
@@ -89,6 +89,7 @@ impl Applier {
             }
         }
         applied.save(&mut batch);
+        self.views.quota.count(batch.byte_size());
         self.storage.commit(batch)?;
         self.writer.publish();
         self.views.auth.publish(&self.auth);
@@ -136,7 +137,25 @@ impl Applier {
     ) -> Result<Answer, Error> {
         gates::pass(&self.cluster, &command)?;
         Permits { store: &self.auth, lessor: &self.views.lessor, caller }.command(&command)?;
-        let answer = match command {
+        let has_room = self.views.quota.has_room(command.cost());
+        let answer = self.carry_out(command, answering, batch)?;
+        if !has_room {
+            // Others may have had room: what is done stays done, and an alarm stops what comes next.
+            if !self.cluster.alarms.has(AlarmType::Nospace) {
+                self.views.quota.report_overrun();
+            }
+            return Err(Refusal::NoSpace.into());
+        }
+        Ok(if answering == Answering::Wanted { answer } else { Answer::Done })
+    }
+
+    fn carry_out(
+        &mut self,
+        command: Command,
+        answering: Answering,
+        batch: &mut Batch,
+    ) -> Result<Answer, Error> {
+        Ok(match command {
             Command::Put(request) => {
                 Answer::Put(self.write(batch, |txn| execute::put(txn, &request, answering))?)
             }
@@ -186,8 +205,7 @@ impl Applier {
                 Answer::Done
             }
             Command::Unsupported(field) => return Err(Refusal::Unsupported(field).into()),
-        };
-        Ok(if answering == Answering::Wanted { answer } else { Answer::Done })
+        })
     }
 
     /// Ends a lease: it and its keys go in one revision, or in none if it has no keys.
@@ -255,6 +273,7 @@ impl StateMachine for Applier {
         let applied = Applied::load(&self.storage)?.position;
         self.views.advance(&self.cluster, applied);
         self.views.hub.reload(self.writer.revision());
+        self.views.quota.forget();
         Ok(())
     }
 }

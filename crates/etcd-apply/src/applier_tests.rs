@@ -10,13 +10,14 @@ use etcd_proto::etcdserverpb::{
 };
 use etcd_proto::membershippb::{Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
 use etcd_raft::Position;
+use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use prost::Message as _;
 use std::cell::RefCell;
 
 use super::*;
-use crate::harness::{Harness, Proposer, delete, nested, put_request, value_is};
+use crate::harness::{Harness, Proposer, delete, nested, put, put_request, value_is};
 
 fn command(put: PutRequest) -> InternalRaftRequest {
     InternalRaftRequest { put: Some(put), ..Default::default() }
@@ -108,6 +109,52 @@ fn a_compaction_hides_the_past_at_once_and_cannot_go_back() {
     let Ok(Answer::Compaction(response)) = harness.apply(compaction(2)) else { panic!() };
     assert_eq!(response.header.unwrap().revision, 2);
     assert_eq!(harness.views.mvcc.compact_revision(), 2);
+}
+
+fn grant(id: i64) -> InternalRaftRequest {
+    let lease_grant = Some(LeaseGrantRequest { id, ttl: 60 });
+    InternalRaftRequest { lease_grant, ..Default::default() }
+}
+
+#[test]
+fn what_the_quota_has_no_room_for_is_done_all_the_same() {
+    let mut harness = Harness::new();
+    harness.views.quota.limit_to(1);
+    let refused = Err(Refusal::NoSpace);
+    assert_eq!(harness.apply(command(put_request("a", "1"))), refused);
+    let inner = TxnRequest { success: vec![put("b", "1")], ..Default::default() };
+    let txn = TxnRequest { success: vec![nested(inner)], ..Default::default() };
+    let txn = InternalRaftRequest { txn: Some(txn), ..Default::default() };
+    assert_eq!(harness.apply(txn), refused);
+    assert_eq!(harness.apply(grant(7)), refused);
+    assert_eq!(harness.views.mvcc.revision(), 3);
+    assert!(harness.views.lessor.contains(7));
+    // What fails for another reason has failed, and what costs nothing is not looked at.
+    assert_eq!(harness.apply(grant(7)), Err(Refusal::LeaseExists));
+    let lost = PutRequest { lease: 404, ..put_request("a", "1") };
+    assert_eq!(harness.apply(command(lost)), Err(Refusal::LeaseNotFound));
+    let all = DeleteRangeRequest { key: "a".into(), range_end: "z".into(), prev_kv: false };
+    let deletion = InternalRaftRequest { delete_range: Some(all), ..Default::default() };
+    assert!(harness.apply(deletion).is_ok());
+    assert!(harness.apply(compaction(4)).is_ok());
+    harness.views.quota.limit_to(1 << 30);
+    assert_eq!(harness.put("a", "2"), 5);
+}
+
+#[test]
+fn an_overrun_is_told_whoever_proposed_until_an_alarm_stands() {
+    let mut harness = Harness::new();
+    harness.views.quota.limit_to(1);
+    let is_told = |harness: &Harness| harness.views.quota.overrun().now_or_never().is_some();
+    for proposer in [Proposer::Here, Proposer::Elsewhere] {
+        assert!(!is_told(&harness));
+        harness.apply_bytes(&[(command(put_request("a", "1")).encode_to_vec().into(), proposer)]);
+        assert!(is_told(&harness), "{proposer:?}");
+    }
+    harness.apply(alarm(AlarmAction::Activate, 9, AlarmType::Nospace)).expect("raised");
+    assert_eq!(harness.apply(command(put_request("a", "2"))), Err(Refusal::NoSpace));
+    assert!(!is_told(&harness));
+    assert_eq!(harness.views.mvcc.revision(), 3, "the alarm's gate lets nothing through");
 }
 
 #[test]

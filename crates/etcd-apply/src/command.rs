@@ -12,6 +12,7 @@ use etcd_proto::membershippb::{ClusterMemberAttrSetRequest, ClusterVersionSetReq
 
 use crate::Refusal;
 use crate::auth::AuthCommand;
+use crate::cost::{LEASE_COST, put_cost, txn_cost};
 
 /// The request that a replicated `InternalRaftRequest` holds.
 #[derive(Debug)]
@@ -40,6 +41,16 @@ impl Command {
         let header = parts.header.take().unwrap_or_default();
         let caller = Identity { user: header.username, revision: header.auth_revision };
         Ok((caller, Command::of(parts).ok_or(Refusal::Malformed)?))
+    }
+
+    /// What it counts against the quota, in bytes.
+    pub(crate) fn cost(&self) -> u64 {
+        match self {
+            Command::Put(request) => put_cost(request),
+            Command::Txn(request) => txn_cost(request),
+            Command::LeaseGrant(_) => LEASE_COST,
+            _ => 0,
+        }
     }
 
     /// How many txns stand inside each other in it.

@@ -3,6 +3,8 @@
 use etcd_proto::etcdserverpb::request_op::Request;
 use etcd_proto::etcdserverpb::{PutRequest, RequestOp, TxnRequest};
 
+/// The cost of a lease in bytes.
+pub const LEASE_COST: u64 = 64;
 /// What a put costs beside its key and value, in bytes.
 const PUT_OVERHEAD_BYTES: u64 = 256;
 

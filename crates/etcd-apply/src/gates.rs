@@ -3,7 +3,6 @@
 use etcd_proto::etcdserverpb::AlarmType;
 
 use crate::command::Command;
-use crate::cost::txn_cost;
 use crate::{Cluster, Refusal};
 
 /// Looks at a command, and at nothing but replicated state.
@@ -39,12 +38,7 @@ fn refuse_when_corrupt(cluster: &Cluster, command: &Command) -> Result<(), Refus
 
 /// Without space nothing may grow; what shrinks passes.
 fn refuse_without_space(cluster: &Cluster, command: &Command) -> Result<(), Refusal> {
-    let grows = match command {
-        Command::Put(_) | Command::LeaseGrant(_) => true,
-        Command::Txn(txn) => cluster.alarms.has(AlarmType::Nospace) && txn_cost(txn) > 0,
-        _ => false,
-    };
-    if grows && cluster.alarms.has(AlarmType::Nospace) {
+    if cluster.alarms.has(AlarmType::Nospace) && command.cost() > 0 {
         return Err(Refusal::NoSpace);
     }
     Ok(())

@@ -6,6 +6,8 @@
 //!   they are at. It also answers what needs no log entry: ranges and read-only txns.
 //! - [`Buckets`] is all of it at one moment, byte for byte as an etcd keeps it: for hashes and
 //!   snapshots.
+//! - [`Quota`] is the room that this member's storage has left. It alone may differ from member to
+//!   member: what it refuses has been done all the same.
 //! - [`Reply`] is what a command's caller gets back: an [`Answer`], or the [`Refusal`] that every
 //!   member came to.
 //!
@@ -30,6 +32,7 @@ mod leases;
 mod execute;
 mod permits;
 mod buckets;
+mod quota;
 mod views;
 mod access;
 mod applier;
@@ -51,9 +54,10 @@ pub use applier::Applier;
 pub use auth::AuthAnswer;
 pub use buckets::Buckets;
 pub use cluster::Cluster;
-pub use cost::{put_cost, txn_cost};
+pub use cost::{LEASE_COST, put_cost, txn_cost};
 pub use error::Error;
 pub use list::List;
+pub use quota::Quota;
 pub use refusal::Refusal;
 pub use reply::{Answer, Reply};
 pub use views::Views;

@@ -1,7 +1,6 @@
 //! A range answered piece by piece, all pieces at one revision.
 
-use bytes::Bytes;
-use etcd_mvcc::Listing;
+use etcd_mvcc::{Fields, Listing};
 
 use crate::Error;
 
@@ -31,12 +30,11 @@ impl List {
         self.listing.more()
     }
 
-    /// The next key-values as they are stored, at most `most`; none at the end. Each is an encoded
-    /// `mvccpb.KeyValue`. May block on storage.
+    /// The next key-values, at most `most`; none at the end. May block on storage.
     ///
     /// # Errors
     /// `Refused` with `Compacted` when a compaction overtook the list.
-    pub fn next(&mut self, most: usize) -> Result<Vec<Bytes>, Error> {
+    pub fn next(&mut self, most: usize) -> Result<Fields, Error> {
         Ok(self.listing.next_page(most)?)
     }
 }

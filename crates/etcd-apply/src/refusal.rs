@@ -1,6 +1,8 @@
 //! Why a command or a read is refused: what the caller is told, nothing is broken.
 
-/// A refusal changes nothing, and every member that applies the same command comes to the same one.
+/// A refusal changes nothing, and every member that applies the same command comes to the same one;
+/// but for `NoSpace`, which also says of a command that was executed that this member's storage had
+/// no room for it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The revision was compacted away.
@@ -25,7 +27,7 @@ pub enum Refusal {
     /// Another leader decides by now.
     #[error("etcdserver: leader changed")]
     LeaderChanged,
-    /// A NOSPACE alarm stands.
+    /// A NOSPACE alarm stands, or the command has outgrown this member's quota.
     #[error("etcdserver: no space")]
     NoSpace,
     /// A CORRUPT alarm stands.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use etcd_auth::Auth;
 use etcd_lease::Lessor;
-use etcd_mvcc::{Mvcc, RangeResult, Reader};
+use etcd_mvcc::{KeyValues, Mvcc, RangeQuery, RangeResult, Reader};
 use etcd_proto::etcdserverpb::response_op::Response;
 use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, ResponseOp, TxnRequest, TxnResponse};
 use etcd_raft::Position;
@@ -14,7 +14,7 @@ use etcd_watch::Hub;
 use parking_lot::RwLock;
 
 use crate::plan::{Plan, Step};
-use crate::{Buckets, Cluster, Error, List, Refusal, range};
+use crate::{Buckets, Cluster, Error, List, Quota, Refusal, range};
 
 /// How often a read begins anew when a compaction or a snapshot overtakes it. Each needs a whole
 /// one to finish meanwhile.
@@ -35,6 +35,8 @@ pub struct Views {
     pub auth: Auth,
     /// Where all of it is stored: for its size and for copies.
     pub storage: Storage,
+    /// How much room is left there.
+    pub quota: Quota,
     shared: Arc<Shared>,
 }
 
@@ -54,8 +56,9 @@ impl Views {
         cluster: Arc<Cluster>,
         applied: Position,
     ) -> Views {
+        let quota = Quota::new(storage.clone());
         let shared = Shared { cluster: ArcSwap::new(cluster), applied: RwLock::new(applied) };
-        Views { mvcc, hub, lessor, auth, storage, shared: Arc::new(shared) }
+        Views { mvcc, hub, lessor, auth, storage, quota, shared: Arc::new(shared) }
     }
 
     /// Shows what was committed up to `applied`.
@@ -102,11 +105,27 @@ impl Views {
     /// # Errors
     /// As [`Views::range`].
     pub fn stored_range(&self, request: &RangeRequest) -> Result<RangeResult, Error> {
+        self.attempt(request, Mvcc::range)
+    }
+
+    /// The same for a range that may be long.
+    ///
+    /// # Errors
+    /// As [`Views::range`].
+    pub fn long_range(&self, request: &RangeRequest) -> Result<RangeResult<KeyValues>, Error> {
+        self.attempt(request, Mvcc::long_range)
+    }
+
+    fn attempt<T>(
+        &self,
+        request: &RangeRequest,
+        read: impl Fn(&Mvcc, &RangeQuery) -> Result<T, etcd_mvcc::Error>,
+    ) -> Result<T, Error> {
         let query = range::query(request);
         let mut left = READ_ATTEMPTS;
         loop {
             left -= 1;
-            match self.mvcc.range(&query) {
+            match read(&self.mvcc, &query) {
                 // Nobody asked for a revision that could be gone: a compaction was faster.
                 Err(etcd_mvcc::Error::Compacted) if request.revision <= 0 && left > 0 => {}
                 Err(etcd_mvcc::Error::Missing(_)) if left > 0 => {}

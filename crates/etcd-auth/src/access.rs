@@ -3,7 +3,8 @@
 use etcd_proto::authpb::permission::Type;
 use etcd_proto::authpb::{Permission, Role};
 
-use crate::intervals::{Interval, Intervals};
+use crate::intervals::{Interval, Intervals, OPEN_END};
+use crate::search_tree::SearchTree;
 
 /// What can be done to a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,11 +15,19 @@ pub enum Right {
     Write,
 }
 
+/// Keys that some permissions name together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Keys {
+    union: Intervals,
+    /// For ranges that end before they begin.
+    tree: SearchTree,
+}
+
 /// The keys a user may read, and those it may write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Access {
-    read: Intervals,
-    write: Intervals,
+    read: Keys,
+    write: Keys,
 }
 
 impl Access {
@@ -34,14 +43,29 @@ impl Access {
                 write.extend(interval);
             }
         }
-        Access { read: Intervals::union(read), write: Intervals::union(write) }
+        Access { read: Keys::of(read), write: Keys::of(write) }
     }
 
     /// Whether all keys of the range are open to it.
     pub(crate) fn allows(&self, right: Right, key: &[u8], range_end: &[u8]) -> bool {
         match right {
-            Right::Read => self.read.cover(key, range_end),
-            Right::Write => self.write.cover(key, range_end),
+            Right::Read => self.read.hold(key, range_end),
+            Right::Write => self.write.hold(key, range_end),
+        }
+    }
+}
+
+impl Keys {
+    fn of(intervals: Vec<Interval>) -> Keys {
+        let tree = SearchTree::of(&intervals);
+        Keys { union: Intervals::union(intervals), tree }
+    }
+
+    fn hold(&self, key: &[u8], range_end: &[u8]) -> bool {
+        let ends_before = !range_end.is_empty() && range_end != OPEN_END && range_end < key;
+        match ends_before {
+            true => self.tree.finds(key, range_end),
+            false => self.union.cover(key, range_end),
         }
     }
 }

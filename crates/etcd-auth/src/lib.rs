@@ -16,6 +16,7 @@ mod error;
 mod identity;
 mod token;
 mod intervals;
+mod search_tree;
 mod access;
 mod account;
 mod store;

@@ -257,3 +257,41 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Moment {
+        Moment::ZERO.after(seconds_of(seconds))
+    }
+
+    #[test]
+    fn a_look_costs_what_is_due_and_not_what_there_is() {
+        const MANY: i64 = 10_000;
+        let mut state = State::default();
+        let lead = Lead { term: 1, base: at(0), checkpoint_interval: None, settled: true };
+        state.begin(lead);
+        for (id, ttl_seconds) in (1..=MANY).map(|id| (id, 60)).chain([(-1, 10)]) {
+            state.leases.insert(id, Lease::loaded(ttl_seconds, 0));
+            state.refresh(id, at(0));
+        }
+        for renewed in [3, 5] {
+            (1..=MANY).for_each(|id| state.refresh(id, at(renewed)));
+            assert_eq!(state.due.len(), state.leases.len(), "renewing leaves the queue alone");
+        }
+        let mut look = |now, steps| {
+            let mut expired = Vec::new();
+            let more = state.take_due(at(now), at(now + 7), &mut expired, 500, steps);
+            (expired, more)
+        };
+        assert_eq!(look(9, 1), (vec![], false));
+        assert_eq!(look(10, 2), (vec![-1], false), "one step for what is due, one to see the rest");
+        assert_eq!(look(11, 1), (vec![], false));
+        // Those that were renewed are looked at when their old time is over, each of them once.
+        let once = usize::try_from(MANY).expect("it is no less than zero") + 2;
+        assert_eq!(look(60, once), (vec![-1], false));
+        assert_eq!(look(64, 1), (vec![], false));
+        assert_eq!(look(65, 500), ((1..=500).collect(), true), "as many as were asked for");
+    }
+}

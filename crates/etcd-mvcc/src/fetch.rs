@@ -2,23 +2,36 @@
 //!
 //! Storage holds records in revision order, a range wants them in key order. Asking one by one
 //! reads a block of storage for each record; so the revisions are sorted first, and where they lie
-//! close together, all rows between them are read in passing instead.
+//! close together, the rows between them are read in passing instead.
 
 use std::ops::ControlFlow;
 
 use bytes::{Bytes, BytesMut};
 use etcd_storage::{Storage, Table};
 
+use crate::fields::{FieldWriter, Fields, Run};
+use crate::parallel::read_parts;
 use crate::{Error, Revision};
 
 /// Fewer revisions are always asked for one by one.
 const SCAN_MIN: usize = 64;
-/// Rows that may be passed over for each one that is wanted: so many cost about as much as asking.
-const PASSED_OVER: usize = 8;
+/// Rows that are passed over to the next one that is wanted: so many cost about as much as beginning
+/// anew with that one.
+const PASSED_OVER: usize = 32;
+/// What one beginning must yield, or else it is better to ask.
+const TAKEN_MIN: usize = 8;
 /// Revisions asked for at once.
 const ASKED: usize = 256;
 /// Records that are read in passing share allocations of this many bytes.
 const SHARED_BYTES: usize = 64 << 10;
+/// Revisions of a long list that one thread reads in a turn: some milliseconds.
+const TURN: usize = 16 << 10;
+
+/// Revisions that are sorted first by themselves.
+const SORTED: usize = 4096;
+
+/// A revision, and its place among those that are wanted.
+type Wanted = (Revision, usize);
 
 /// The records of puts, in the order of `revisions`; `None` where there is none.
 pub(crate) fn records(
@@ -30,66 +43,133 @@ pub(crate) fn records(
         [only] => return Ok(vec![storage.get(Table::Key, &only.put_key())?]),
         _ => {}
     }
-    let mut sorted: Vec<(Revision, usize)> =
-        revisions.iter().enumerate().map(|(place, revision)| (*revision, place)).collect();
-    sorted.sort_unstable();
     let mut records = vec![None; revisions.len()];
-    let mut left = &sorted[..];
-    if lies_close(revisions) {
-        left = scan(storage, left, &mut records)?;
-    }
-    for asked in left.chunks(ASKED) {
-        let keys: Vec<_> = asked.iter().map(|(revision, _)| revision.put_key()).collect();
-        let found = storage.get_many(Table::Key, keys.iter().map(|key| &key[..]))?;
-        for ((_, place), record) in asked.iter().zip(found) {
-            records[*place] = record;
+    let mut buffer = BytesMut::new();
+    let sorted = sorted(revisions);
+    let left = scan(storage, &sorted, |(_, place), record| {
+        let Some(record) = record else { return };
+        if buffer.capacity() < record.len() {
+            buffer.reserve(record.len().max(SHARED_BYTES));
         }
-    }
+        buffer.extend_from_slice(record);
+        records[place] = Some(buffer.split().freeze());
+    })?;
+    ask(storage, left, |(_, place), record| records[place] = record)?;
     Ok(records)
 }
 
-/// Whether few other records can lie between these, as far as their main revisions tell.
-pub(crate) fn lies_close(revisions: &[Revision]) -> bool {
-    let mains = || revisions.iter().map(|revision| revision.main);
-    let (Some(first), Some(last)) = (mains().min(), mains().max()) else { return false };
-    let span = last.abs_diff(first);
-    revisions.len() >= SCAN_MIN && span <= (revisions.len() * PASSED_OVER) as u64
+/// The same records as fields of an answer. They are read by several threads when they are many.
+///
+/// # Errors
+/// `Missing` where there is none.
+pub(crate) fn fields(storage: &Storage, revisions: Vec<Revision>) -> Result<Fields, Error> {
+    let sorted = sorted(&revisions);
+    drop(revisions);
+    let turns: Vec<_> = sorted.chunks(TURN).collect();
+    let runs = read_parts(&turns, |turn| runs(storage, turn))?;
+    Ok(Fields::of(runs.into_iter().flatten().collect(), sorted.len()))
 }
 
-/// Reads all rows from the first revision on and takes the wanted ones, until too many others were
-/// passed over. Returns the revisions not reached.
+fn runs(storage: &Storage, sorted: &[Wanted]) -> Result<Vec<Run>, Error> {
+    let mut writer = FieldWriter::default();
+    let mut missing = None;
+    let mut take = |(revision, place): Wanted, record: Option<&[u8]>| match record {
+        Some(record) => writer.push(place, record),
+        None => missing = Some(revision),
+    };
+    let left = scan(storage, sorted, &mut take)?;
+    ask(storage, left, |wanted, record| take(wanted, record.as_deref()))?;
+    match missing {
+        Some(revision) => Err(Error::Missing(revision)),
+        None => Ok(writer.finish()),
+    }
+}
+
+/// In the order of storage.
+fn sorted(revisions: &[Revision]) -> Vec<Wanted> {
+    // One number is compared sooner than two. None is below zero.
+    let number = |(revision, _): &Wanted| {
+        (u128::from(revision.main.cast_unsigned()) << 64) | u128::from(revision.sub.cast_unsigned())
+    };
+    let mut sorted: Vec<_> =
+        revisions.iter().enumerate().map(|(place, revision)| (*revision, place)).collect();
+    // Keys are mostly put in short stretches of their order. A sort of many sees such stretches only
+    // once they are joined to longer ones.
+    sorted.chunks_mut(SORTED).for_each(|some| some.sort_by_key(number));
+    sorted.sort_by_key(number);
+    sorted
+}
+
+/// Where they lie close together, reads the rows between them in passing and shows the wanted ones.
+/// Returns the revisions not reached.
 fn scan<'a>(
     storage: &Storage,
-    sorted: &'a [(Revision, usize)],
-    records: &mut [Option<Bytes>],
-) -> Result<&'a [(Revision, usize)], Error> {
+    sorted: &'a [Wanted],
+    mut take: impl FnMut(Wanted, Option<&[u8]>),
+) -> Result<&'a [Wanted], Error> {
     let mut left = sorted;
-    let mut seen = 0;
-    let mut buffer = BytesMut::new();
-    let [(first, _), .., (last, _)] = sorted else { return Ok(sorted) };
-    let (start, end) = (first.put_key(), Revision { sub: last.sub + 1, ..*last }.put_key());
-    storage.scan(Table::Key, &start..&end, |key, value| {
-        seen += 1;
-        while let [(revision, place), rest @ ..] = left {
-            let wanted = revision.put_key();
-            if key < &wanted[..] {
-                break;
-            }
+    let mut stretches = 0;
+    while sorted.len() >= SCAN_MIN
+        && !left.is_empty()
+        && sorted.len() - left.len() >= stretches * TAKEN_MIN
+    {
+        left = scan_stretch(storage, left, &mut take)?;
+        stretches += 1;
+    }
+    Ok(left)
+}
+
+/// The same until too many others lie between two of them.
+fn scan_stretch<'a>(
+    storage: &Storage,
+    sorted: &'a [Wanted],
+    take: &mut impl FnMut(Wanted, Option<&[u8]>),
+) -> Result<&'a [Wanted], Error> {
+    let [Some((first, _)), Some((last, _))] = [sorted.first(), sorted.last()] else {
+        return Ok(sorted);
+    };
+    let mut left = sorted;
+    let mut wanted = first.put_key();
+    let (mut passed, mut is_over) = (0, false);
+    let end = Revision { sub: last.sub + 1, ..*last }.put_key();
+    storage.scan(Table::Key, &first.put_key()..&end, |key, value| {
+        passed += 1;
+        while let [next, rest @ ..] = left
+            && key >= &wanted[..]
+        {
+            let is_there = key == &wanted[..];
+            take(*next, is_there.then_some(value));
             left = rest;
-            if key == &wanted[..] {
-                if buffer.capacity() < value.len() {
-                    buffer.reserve(value.len().max(SHARED_BYTES));
-                }
-                buffer.extend_from_slice(value);
-                records[*place] = Some(buffer.split().freeze());
+            if let [(revision, _), ..] = left {
+                wanted = revision.put_key();
+            }
+            if is_there {
+                passed = 0;
                 break;
             }
         }
-        let taken = sorted.len() - left.len();
-        let too_many = seen > (SCAN_MIN + taken) * PASSED_OVER;
-        if left.is_empty() || too_many { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        is_over = left.is_empty() || passed == PASSED_OVER;
+        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    if !is_over {
+        left.iter().for_each(|absent| take(*absent, None));
+        return Ok(&[]);
+    }
     Ok(left)
+}
+
+/// Asks for records one by one and shows them.
+fn ask(
+    storage: &Storage,
+    sorted: &[Wanted],
+    mut take: impl FnMut(Wanted, Option<Bytes>),
+) -> Result<(), Error> {
+    for asked in sorted.chunks(ASKED) {
+        let keys: Vec<_> = asked.iter().map(|(revision, _)| revision.put_key()).collect();
+        let found = storage.get_many(Table::Key, keys.iter().map(|key| &key[..]))?;
+        asked.iter().zip(found).for_each(|(wanted, record)| take(*wanted, record));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -123,6 +203,25 @@ mod tests {
             .map(|revision| (revision.main % 2 == 0).then(|| Bytes::from(revision.to_string())))
             .collect();
         assert_eq!(records(&storage, &revisions).unwrap(), expected);
+        check_fields(&storage, revisions, expected);
+    }
+
+    /// The same for the fields, when one is missing and when none is.
+    fn check_fields(
+        storage: &Storage,
+        mut revisions: Vec<Revision>,
+        mut records: Vec<Option<Bytes>>,
+    ) {
+        let missing = fields(storage, revisions.clone());
+        assert!(matches!(missing, Err(Error::Missing(revision)) if revision.main % 2 == 1));
+        revisions.retain(|revision| revision.main % 2 == 0);
+        records.retain(Option::is_some);
+        let mut writer = FieldWriter::default();
+        records.iter().flatten().enumerate().for_each(|(place, record)| writer.push(place, record));
+        let expected = Fields::of(writer.finish(), records.len());
+        let fields = fields(storage, revisions).unwrap();
+        assert_eq!(fields.keys, records.len());
+        assert_eq!(fields.chunks.concat(), expected.chunks.concat());
     }
 
     #[test]
@@ -134,6 +233,13 @@ mod tests {
     #[test]
     fn scattered_revisions_are_asked_for() {
         check(1, |revision| revision.main % 100 == 0);
+    }
+
+    #[test]
+    fn gaps_between_neighbours_are_skipped() {
+        check(1, |revision| revision.main % 200 < 100);
+        check(5, |revision| revision.main < 300 || revision.main % 100 == 0);
+        check(40, |revision| revision.main % 30 == 0);
     }
 
     #[test]

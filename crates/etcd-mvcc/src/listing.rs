@@ -1,9 +1,8 @@
 //! A list fetched page by page, all pages at one revision.
 
-use bytes::Bytes;
-
 use crate::Error;
 use crate::cursor::Cursor;
+use crate::fields::Fields;
 use crate::mvcc::Mvcc;
 use crate::query::{Content, RangeQuery};
 use crate::reader::Reader;
@@ -52,11 +51,11 @@ impl Listing {
     ///
     /// # Errors
     /// `Compacted` when a compaction overtook the list.
-    pub fn next_page(&mut self, most: usize) -> Result<Vec<Bytes>, Error> {
+    pub fn next_page(&mut self, most: usize) -> Result<Fields, Error> {
         let most = most.max(1).min(self.left);
         let reader = Reader { current: self.revision, ..self.mvcc.reader() };
-        let page = reader.list(&mut self.cursor, most, &self.query)?;
-        self.left -= page.len();
+        let page = reader.list_fields(&mut self.cursor, most, &self.query)?;
+        self.left -= page.keys;
         Ok(page)
     }
 }

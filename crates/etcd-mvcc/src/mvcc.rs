@@ -11,7 +11,7 @@ use crate::hash::{self, KeyValueHash};
 use crate::history::{self, History, HistoryLimits};
 use crate::listing::Listing;
 use crate::pending::NOTHING;
-use crate::query::{RangeQuery, RangeResult};
+use crate::query::{KeyValues, RangeQuery, RangeResult};
 use crate::reader::Reader;
 use crate::store::Store;
 use crate::writer::Writer;
@@ -72,6 +72,20 @@ impl Mvcc {
             }
         }
         self.reader().range(query)
+    }
+
+    /// The same for an answer that may be long: in key order its key-values come as fields.
+    ///
+    /// # Errors
+    /// See there; `Compacted` whenever a compaction overtakes the read.
+    pub fn long_range(&self, query: &RangeQuery) -> Result<RangeResult<KeyValues>, Error> {
+        if !query.is_plain() {
+            return Ok(self.range(query)?.into());
+        }
+        let mut list = self.list(query)?;
+        let kvs = KeyValues::Fields(list.next_page(usize::MAX)?);
+        let (count, more, revision) = (list.count(), list.more(), list.revision());
+        Ok(RangeResult { kvs, count, more, revision })
     }
 
     /// Begins a list in key order that is fetched in pages of the caller's choice. Its revision is

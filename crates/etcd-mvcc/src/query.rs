@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::KeyRange;
+use crate::fields::Fields;
 
 /// A question about the keys of a range at one revision. The rules are etcd's: see
 /// [`Reader::range`](crate::Reader::range).
@@ -74,15 +75,52 @@ pub enum Content {
 
 /// The answer to a [`RangeQuery`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RangeResult {
+pub struct RangeResult<K = Vec<Bytes>> {
     /// Encoded `mvccpb.KeyValue` messages, as stored where they are whole.
-    pub kvs: Vec<Bytes>,
+    pub kvs: K,
     /// Keys of the range that are live at the revision read, before bounds and limit.
     pub count: i64,
     /// Whether the limit cut the answer.
     pub more: bool,
     /// The reader's current revision, not the one asked for.
     pub revision: i64,
+}
+
+/// The key-values of an answer, short or long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyValues {
+    /// Each as an encoded `mvccpb.KeyValue`.
+    Records(Vec<Bytes>),
+    /// Many to a buffer.
+    Fields(Fields),
+}
+
+impl KeyValues {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            KeyValues::Records(records) => records.len(),
+            KeyValues::Fields(fields) => fields.keys,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Default for KeyValues {
+    fn default() -> KeyValues {
+        KeyValues::Records(Vec::new())
+    }
+}
+
+impl From<RangeResult> for RangeResult<KeyValues> {
+    fn from(result: RangeResult) -> RangeResult<KeyValues> {
+        let RangeResult { kvs, count, more, revision } = result;
+        RangeResult { kvs: KeyValues::Records(kvs), count, more, revision }
+    }
 }
 
 impl RangeQuery {

@@ -3,15 +3,11 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::cursor::{Cursor, STEP_KEYS};
+use crate::fields::{FieldWriter, Fields};
 use crate::index::KeyState;
 use crate::query::{Content, RangeQuery, RangeResult, SortOrder, SortTarget};
 use crate::reader::{Reader, parse};
-use crate::{Error, KeyRange, Revision, fetch, record};
-
-/// Keys whose records are read together, in the order of their revisions, as long as those lie close
-/// to each other: what a long list needs beside its answer stays small, and is used again. Where they
-/// lie scattered, all of them at once have better neighbours.
-const WINDOW_KEYS: usize = 4096;
+use crate::{Error, KeyRange, Revision, record};
 
 /// A key that a read found.
 struct Found {
@@ -74,32 +70,54 @@ impl Reader<'_> {
     }
 
     /// The first keys of a range as they come, at most `most` of them.
-    pub(crate) fn list(
+    fn list(
         &self,
         cursor: &mut Cursor,
         most: usize,
         query: &RangeQuery,
     ) -> Result<Vec<Bytes>, Error> {
+        if !query.is_answered_by_index() {
+            let revisions = self.revisions(cursor, most)?;
+            return self.records(cursor.revision(), &revisions);
+        }
         let mut kvs = Vec::new();
-        let mut window = WINDOW_KEYS;
         while !cursor.is_done() && kvs.len() < most {
-            let left = most - kvs.len();
-            if query.is_answered_by_index() {
-                kvs.extend(self.find(cursor, left, query)?.into_iter().map(|found| found.record));
-                continue;
-            }
-            let left = left.min(window);
-            let mut revisions = Vec::with_capacity(left.min(WINDOW_KEYS));
-            while !cursor.is_done() && revisions.len() < left {
-                let found = self.find(cursor, left - revisions.len(), query)?;
-                revisions.extend(found.into_iter().map(|found| found.state.revision));
-            }
-            kvs.append(&mut self.records(cursor.revision(), &revisions)?);
-            if !fetch::lies_close(&revisions) {
-                window = usize::MAX;
-            }
+            let found = self.find(cursor, most - kvs.len(), query)?;
+            kvs.extend(found.into_iter().map(|found| found.record));
         }
         Ok(kvs)
+    }
+
+    /// The same as fields of an answer. Nothing may be pending.
+    pub(crate) fn list_fields(
+        &self,
+        cursor: &mut Cursor,
+        most: usize,
+        query: &RangeQuery,
+    ) -> Result<Fields, Error> {
+        if !query.is_answered_by_index() {
+            let revisions = self.revisions(cursor, most)?;
+            return self.fields(cursor.revision(), revisions);
+        }
+        let mut writer = FieldWriter::default();
+        let mut keys = 0;
+        while !cursor.is_done() && keys < most {
+            for found in self.find(cursor, most - keys, query)? {
+                writer.push(keys, &found.record);
+                keys += 1;
+            }
+        }
+        Ok(Fields::of(writer.finish(), keys))
+    }
+
+    /// The revisions of the next keys, whatever their bounds.
+    fn revisions(&self, cursor: &mut Cursor, most: usize) -> Result<Vec<Revision>, Error> {
+        let mut revisions = Vec::with_capacity(most.min(STEP_KEYS));
+        while !cursor.is_done() && revisions.len() < most {
+            let left = most - revisions.len();
+            cursor.step(self.store, left, |_, state| revisions.push(state.revision))?;
+        }
+        Ok(revisions)
     }
 
     /// The next keys that pass the bounds.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use etcd_storage::Table;
 
 use crate::cursor::Cursor;
+use crate::fields::Fields;
 use crate::index::KeyState;
 use crate::pending::Pending;
 use crate::record::Record;
@@ -115,7 +116,7 @@ impl<'a> Reader<'a> {
             true => self.pending.get(revision),
             false => self.store.storage.get(Table::Key, &revision.put_key())?,
         };
-        record.map_or_else(|| self.missing(revision, at), Ok)
+        record.ok_or_else(|| self.missing(revision, at))
     }
 
     /// The stored records of puts that a read at `at` found, in their order.
@@ -131,15 +132,22 @@ impl<'a> Reader<'a> {
                 }
                 false => stored.next().expect("one answer for each revision"),
             };
-            record.map_or_else(|| self.missing(*revision, at), Ok)
+            record.ok_or_else(|| self.missing(*revision, at))
         };
         revisions.iter().map(record).collect()
     }
 
+    /// The same as fields of an answer, where nothing is pending.
+    pub(crate) fn fields(&self, at: i64, revisions: Vec<Revision>) -> Result<Fields, Error> {
+        fetch::fields(&self.store.storage, revisions).map_err(|error| match error {
+            Error::Missing(revision) => self.missing(revision, at),
+            error => error,
+        })
+    }
+
     /// A record is gone: by a compaction that overtook the read at `at`, or else wrongly.
-    fn missing(&self, revision: Revision, at: i64) -> Result<Bytes, Error> {
-        self.store.check_readable(at)?;
-        Err(Error::Missing(revision))
+    fn missing(&self, revision: Revision, at: i64) -> Error {
+        self.store.check_readable(at).err().unwrap_or(Error::Missing(revision))
     }
 }
 

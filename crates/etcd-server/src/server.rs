@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use etcd_api::{Api, Authentication, LeaseOptions, Leases, Metrics, Stopping, Versions};
 use etcd_apply::{Applier, Reply, Views};
-use etcd_config::{Config, Member, Tuning};
+use etcd_config::{Auth, Config, Member, Tuning};
 use etcd_gateway::Facts;
 use etcd_membership::MemberId;
 use etcd_mvcc::{Compactor, CompactorOptions};
@@ -94,7 +94,7 @@ impl Server {
 
         let storage = data.storage;
         let (applier, views) = blocking(move || Applier::open(storage)).await?;
-        views.auth.tokens().set_ttl(authentication::token_ttl(&auth));
+        set_limits(&views, &auth, &member);
         let options = raft_options(&member, &clustering, &tuning, beginning, data.log, &dialer);
         let raft = Raft::start(options, applier).await?;
         let request_timeout = REQUEST_TIME + member.election_timeout * 2;
@@ -176,10 +176,15 @@ impl Server {
         let http = etcd_gateway::peer_routes(facts);
         let serving = listener.serve(grpc, http, self.peers.clone());
         self.peer_tasks.spawn_on(serving, self.raft.thread());
-        let stop = self.clients.clone();
+        let (stop, expiring) = (self.clients.clone(), api.clone());
         self.client_tasks.spawn(async move {
             // It runs until the stop.
-            let _ = stop.run_until_cancelled(etcd_api::expire_leases(api)).await;
+            let _ = stop.run_until_cancelled(etcd_api::expire_leases(expiring)).await;
+        });
+        let stop = self.clients.clone();
+        self.client_tasks.spawn(async move {
+            // The same.
+            let _ = stop.run_until_cancelled(etcd_api::raise_alarms(api)).await;
         });
         let (stop, auth) = (self.clients.clone(), self.views.auth.clone());
         self.client_tasks.spawn(async move {
@@ -225,13 +230,12 @@ impl Server {
                 max_txn_ops: count(member.max_txn_ops),
                 max_request_bytes: count(member.max_request_bytes),
                 request_timeout: facts.request_timeout,
-                quota_backend_bytes: member.quota_backend_bytes,
                 watch_progress_interval: self.watch_progress_interval,
             },
             versions: Versions { server: ETCD_VERSION, storage: CLUSTER_VERSION },
             authentication: self.authentication.clone(),
             leases: Leases::new(identity.member, leases),
-            quota: etcd_api::Quota::default(),
+            alarming: etcd_api::Alarming::default(),
             metrics: Metrics::new(&facts.registry),
             stopping: self.stopping.clone(),
         }
@@ -281,6 +285,12 @@ fn raft_options(
         catch_up_entries: tuning.snapshot_catchup_entries,
         pre_vote: clustering.pre_vote,
     }
+}
+
+/// Tells the state what this member alone is told, before the first command is applied.
+fn set_limits(views: &Views, auth: &Auth, member: &Member) {
+    views.auth.tokens().set_ttl(authentication::token_ttl(auth));
+    views.quota.limit_to(member.quota_backend_bytes);
 }
 
 fn connect(dialer: Dialer) -> Connect {

@@ -23,6 +23,8 @@ func main() {
 	flag.UintVar(&config.MaxRequestBytes, "max-request-bytes", config.MaxRequestBytes, "as of etcd")
 	flag.UintVar(&config.TickMs, "heartbeat-interval", config.TickMs, "as of etcd")
 	flag.UintVar(&config.ElectionMs, "election-timeout", config.ElectionMs, "as of etcd")
+	flag.StringVar(&config.AuthToken, "auth-token", config.AuthToken, "as of etcd")
+	flag.UintVar(&config.BcryptCost, "bcrypt-cost", config.BcryptCost, "as of etcd")
 	flag.Parse()
 
 	loopback := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}

@@ -69,7 +69,8 @@ impl Connection {
             .max_decoding_message_size(usize::MAX)
             .max_encoding_message_size(usize::MAX);
         client.ready().await.map_err(|error| Status::unknown(format!("no server: {error}")))?;
-        let path = PathAndQuery::try_from(format!("/etcdserverpb.{method}"));
+        let prefix = if method.starts_with('/') { "" } else { "/etcdserverpb." };
+        let path = PathAndQuery::try_from(format!("{prefix}{method}"));
         let path = path.map_err(|error| Status::unknown(format!("{method}: {error}")))?;
         let mut request = Request::new(messages);
         add(request.metadata_mut(), metadata)?;

@@ -5,6 +5,7 @@
 //! put k{1..20} v{1..20}              twenty puts; failures are shown, and the last answer
 //! alarm deactivate nospace member=$member    the id of the member that is asked
 //! raw KV/Range "\n\x01a"             a message of any bytes
+//! raw /v3lockpb.Lock/Lock "\n\x01l"  the same for a service of another package
 //! watch s create a..z start=5 progress_notify filter=noput prev_kv id=7 fragment
 //! watch s cancel 7
 //! watch s progress

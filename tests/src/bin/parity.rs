@@ -36,6 +36,9 @@ struct Arguments {
     /// How many pairs run at a time.
     #[arg(long, default_value_t = 3)]
     lanes: usize,
+    /// For so many seconds a difference is made smaller.
+    #[arg(long, value_name = "SECONDS", default_value_t = 240)]
+    shrink: u64,
     /// End after so many differences.
     #[arg(long, default_value_t = 5)]
     differences: usize,
@@ -69,6 +72,7 @@ fn main() -> Result<()> {
         },
         program: arguments.against.clone().map_or_else(Program::find, Program::Server),
         lanes: arguments.lanes,
+        shrink_limit: Duration::from_secs(arguments.shrink),
         most_differences: arguments.differences,
     };
     let bar = ProgressBar::new(options.sequences * options.operations as u64);

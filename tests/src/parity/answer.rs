@@ -1,6 +1,8 @@
 //! Answers to calls, in a form that two servers can be compared by.
 
+use super::caller::by;
 use super::operation::Operation;
+use super::told::{Told, tell};
 use etcd_proto::etcdserverpb as pb;
 use pb::kv_client::KvClient;
 use pb::maintenance_client::MaintenanceClient;
@@ -9,7 +11,10 @@ use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
 /// Longer than the seven seconds after which a server gives up by itself.
-const DEADLINE: Duration = Duration::from_secs(15);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
+
+/// How what stands for no answer begins.
+const NO_ANSWER: &str = "(no answer";
 
 /// What a client gets.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +33,8 @@ pub enum Answer {
     Compact(pb::CompactionResponse),
     /// To HashKV.
     HashKv(pb::HashKvResponse),
+    /// To what is asked of other services.
+    Told(Told),
     /// To any of them.
     Refused(Refusal),
 }
@@ -49,12 +56,33 @@ impl From<Status> for Refusal {
 
 impl Answer {
     /// Calls a server. The identity of the server is taken out of what comes back.
-    pub(crate) async fn to(operation: &Operation, channel: &Channel) -> Answer {
-        let call = call(operation, channel);
-        let Ok(mut answer) = tokio::time::timeout(DEADLINE, call).await else {
-            let message = format!("(no answer within {DEADLINE:?})");
-            return Answer::Refused(Refusal { code: Code::DeadlineExceeded, message });
-        };
+    pub(crate) async fn to(
+        operation: &Operation,
+        channel: &Channel,
+        token: Option<&str>,
+    ) -> Answer {
+        let asked = Answer::whenever(operation, channel, token);
+        tokio::time::timeout(DEADLINE, asked).await.unwrap_or_else(|_| Answer::none())
+    }
+
+    /// What stands for an answer that does not come.
+    pub(crate) fn none() -> Answer {
+        let message = format!("{NO_ANSWER} within {DEADLINE:?})");
+        Answer::Refused(Refusal { code: Code::DeadlineExceeded, message })
+    }
+
+    /// Whether it is that.
+    pub(crate) fn is_none(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.message.starts_with(NO_ANSWER))
+    }
+
+    /// The same, however long it takes.
+    pub(crate) async fn whenever(
+        operation: &Operation,
+        channel: &Channel,
+        token: Option<&str>,
+    ) -> Answer {
+        let mut answer = call(operation, channel, token).await;
         if let Answer::RangeStream(messages, _) = &mut answer {
             for message in messages.iter_mut().filter_map(|m| m.range_response.as_mut()) {
                 message.header.as_mut().map(anonymise);
@@ -73,6 +101,7 @@ impl Answer {
             Answer::Txn(response) => &response.header,
             Answer::Compact(response) => &response.header,
             Answer::HashKv(response) => &response.header,
+            Answer::Told(told) => return told.header().map(|header| header.revision),
             Answer::RangeStream(..) | Answer::Refused(_) => &None,
         };
         header.as_ref().map(|header| header.revision)
@@ -94,6 +123,8 @@ impl Answer {
             Answer::Txn(response) => response.header.as_mut(),
             Answer::Compact(response) => response.header.as_mut(),
             Answer::HashKv(response) => response.header.as_mut(),
+            // Those are made anonymous where they come in.
+            Answer::Told(_) => None,
             Answer::RangeStream(..) | Answer::Refused(_) => None,
         }
     }
@@ -106,24 +137,31 @@ pub(crate) fn anonymise(header: &mut pb::ResponseHeader) {
     header.raft_term = u64::from(header.raft_term != 0);
 }
 
-async fn call(operation: &Operation, channel: &Channel) -> Answer {
+async fn call(operation: &Operation, channel: &Channel, token: Option<&str>) -> Answer {
     let mut kv = KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
     match operation.clone() {
-        Operation::Range(request) => of(kv.range(request).await, Answer::Range),
-        Operation::RangeStream(request) => match kv.range_stream(request).await {
+        Operation::Range(request) => of(kv.range(by(token, request)).await, Answer::Range),
+        Operation::RangeStream(request) => match kv.range_stream(by(token, request)).await {
             Ok(response) => collect(response.into_inner()).await,
             Err(status) => Answer::RangeStream(Vec::new(), Some(status.into())),
         },
-        Operation::Put(request) => of(kv.put(request).await, Answer::Put),
-        Operation::DeleteRange(request) => of(kv.delete_range(request).await, Answer::DeleteRange),
-        Operation::Txn(request) => of(kv.txn(request).await, Answer::Txn),
-        Operation::Compact(request) => of(kv.compact(request).await, Answer::Compact),
+        Operation::Put(request) => of(kv.put(by(token, request)).await, Answer::Put),
+        Operation::DeleteRange(request) => {
+            of(kv.delete_range(by(token, request)).await, Answer::DeleteRange)
+        }
+        Operation::Txn(request) => of(kv.txn(by(token, request)).await, Answer::Txn),
+        Operation::Compact(request) => of(kv.compact(by(token, request)).await, Answer::Compact),
         Operation::HashKv(revision) => {
             let mut maintenance = MaintenanceClient::new(channel.clone());
-            of(maintenance.hash_kv(pb::HashKvRequest { revision }).await, Answer::HashKv)
+            let request = by(token, pb::HashKvRequest { revision });
+            of(maintenance.hash_kv(request).await, Answer::HashKv)
         }
-        Operation::Watch { .. } | Operation::Close { .. } => {
-            unreachable!("what happens on watch streams is no call")
+        Operation::Call(call) => match tell(&call, channel, token).await {
+            Ok(told) => Answer::Told(told),
+            Err(refusal) => Answer::Refused(refusal),
+        },
+        Operation::Watch { .. } | Operation::Close { .. } | Operation::Expire => {
+            unreachable!("what happens on watch streams and by itself is no call")
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Where two servers are not alike, in words.
 
 use super::answer::{Answer, Refusal};
+use super::told::Told;
 use crate::behaviour::{self, Show};
 use std::fmt::{self, Debug};
 
@@ -64,8 +65,17 @@ pub(crate) fn show_answer(answer: &Answer) -> String {
         Answer::Txn(response) => show(std::slice::from_ref(response)),
         Answer::Compact(response) => show(std::slice::from_ref(response)),
         Answer::HashKv(response) => show(std::slice::from_ref(response)),
+        Answer::Told(told) => show_told(told),
         Answer::Refused(refusal) => show_refusal(refusal),
     }
+}
+
+/// Field by field, the header as a script shows it.
+fn show_told(told: &Told) -> String {
+    let mut rest = told.clone();
+    let revision = told.header().map(|header| format!("rev={} ", header.revision));
+    rest.header_mut().map(std::mem::take);
+    format!("{}{rest:?}\n", revision.unwrap_or_default())
 }
 
 pub(crate) fn show_refusal(refusal: &Refusal) -> String {

@@ -7,8 +7,16 @@ mod ranges;
 mod writes;
 mod txns;
 mod watches;
+mod callers;
+mod users;
+mod leases;
+mod recipes;
+mod alarms;
+mod prelude;
 
 use super::MAX_REQUEST_BYTES;
+use super::SEQUENCES_PER_STORE;
+use super::caller::Caller;
 use super::moment::{COMPACTED, NEWEST};
 use super::operation::{Operation, Step};
 use etcd_proto::etcdserverpb::CompactionRequest;
@@ -36,13 +44,17 @@ pub const STACK: usize = 64 << 20;
 /// Makes the sequences of a seed.
 pub struct Generator {
     strategy: BoxedStrategy<Step>,
+    /// The same, and what puts ids into keys that each server picks itself.
+    picking: BoxedStrategy<Step>,
+    prelude: Vec<BoxedStrategy<Step>>,
     seed: u64,
 }
 
 impl Generator {
     /// For this seed; the same one always makes the same sequences.
     pub fn new(seed: u64) -> Generator {
-        Generator { strategy: step().boxed(), seed }
+        let (strategy, picking) = (step(false), step(true));
+        Generator { strategy, picking, prelude: prelude::steps(), seed }
     }
 
     /// The operations of one sequence.
@@ -52,30 +64,44 @@ impl Generator {
         bytes[8..16].copy_from_slice(&number.to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-        let tree = |runner: &mut _| -> Tree {
-            Box::new(self.strategy.new_tree(runner).expect("no strategy here refuses anything"))
+        let tree = |strategy: &BoxedStrategy<Step>, runner: &mut _| -> Tree {
+            Box::new(strategy.new_tree(runner).expect("no strategy here refuses anything"))
         };
+        let strategy = if picks(number) { &self.picking } else { &self.strategy };
         let mut trees: Vec<Tree> = Vec::new();
         if number % LONG_EVERY == LONG_EVERY - 1 {
-            trees.extend(long_puts().map(|step| -> Tree {
-                Box::new(step.new_tree(&mut runner).expect("no strategy here refuses anything"))
-            }));
+            trees.extend(long_puts().map(|step| tree(&step, &mut runner)));
         }
-        trees.resize_with(operations, || tree(&mut runner));
+        if has_users(number) {
+            trees.extend(self.prelude.iter().map(|step| tree(step, &mut runner)));
+        }
+        trees.resize_with(operations, || tree(strategy, &mut runner));
         trees
     }
 }
 
 /// So many puts of long values that a watcher gets them in fragments, and one that does.
 fn long_puts() -> impl Iterator<Item = BoxedStrategy<Step>> {
-    let step = |operation| Step { member: 0, operation };
+    let step = |operation| Step { member: 0, caller: Caller::Nobody, operation };
     let put = move || writes::long_put().prop_map(move |put| step(Operation::Put(put))).boxed();
     let puts = std::iter::repeat_with(put).take(LONG_PUTS);
     let watch = watches::fragmented(NEWEST - LONG_PUTS as i64 + 1).prop_map(step).boxed();
     puts.chain([watch])
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// Whether a sequence begins by making users and asking everybody who he is.
+fn has_users(number: u64) -> bool {
+    number % 2 == 1
+}
+
+/// Whether there are keys with ids in them that servers pick: only near a store's end, since its
+/// hashes are not compared any more then.
+fn picks(number: u64) -> bool {
+    number % SEQUENCES_PER_STORE >= SEQUENCES_PER_STORE * 4 / 5
+}
+
+fn step(picks: bool) -> BoxedStrategy<Step> {
+    let recipe = if picks { recipes::picking().boxed() } else { recipes::recipe().boxed() };
     let operation = prop_oneof![
         220 => ranges::range().prop_map(Operation::Range),
         50 => ranges::streamed().prop_map(Operation::RangeStream),
@@ -87,13 +113,19 @@ fn step() -> impl Strategy<Value = Step> {
         40 => words::revision().prop_map(Operation::HashKv),
         110 => watches::watch(),
         12 => watches::close(),
+        110 => leases::lease().prop_map(Operation::Call),
+        5 => Just(Operation::Expire),
+        150 => users::call().prop_map(Operation::Call),
+        80 => recipe,
+        12 => alarms::alarm().prop_map(Operation::Call),
     ];
     let operation = operation
         .prop_filter("the member's id decides whether it is too large", |one| {
             one.command_bytes().abs_diff(MAX_REQUEST_BYTES) > UNDECIDED_BYTES
         });
-    ((0..1000usize).no_shrink(), operation)
-        .prop_map(|(member, operation)| Step { member, operation })
+    ((0..1000usize).no_shrink(), callers::caller(), operation)
+        .prop_map(|(member, caller, operation)| Step { member, caller, operation })
+        .boxed()
 }
 
 fn compaction() -> impl Strategy<Value = CompactionRequest> {

@@ -1,6 +1,9 @@
 //! What is asked of both servers.
 
+use super::call::Call;
+use super::caller::Caller;
 use super::moment::Position;
+use super::names::PICKED;
 use etcd_proto::etcdserverpb::request_op::Request as Nested;
 use etcd_proto::etcdserverpb::watch_request::RequestUnion;
 use etcd_proto::etcdserverpb::{
@@ -17,11 +20,14 @@ pub const STREAMS: usize = 3;
 pub struct Step {
     /// A large number; one server alone gets everything.
     pub member: usize,
+    /// In whose name. A watch stream is in the name of whoever opens it.
+    pub caller: Caller,
     /// What it is asked.
     pub operation: Operation,
 }
 
-/// One request, or several on a stream. Revisions in it may be relative: see [`Position`].
+/// One request, or several on a stream. Revisions in it may be relative, see [`Position`]; ids may be
+/// marks for what the server picks.
 #[derive(Debug, Clone)]
 pub enum Operation {
     /// A call of Range.
@@ -38,6 +44,10 @@ pub enum Operation {
     Compact(CompactionRequest),
     /// A call of HashKV at a revision, to every member.
     HashKv(i64),
+    /// A call of another service.
+    Call(Call),
+    /// The lease that lives for seconds only is not renewed any more, and is gone afterwards.
+    Expire,
     /// Requests on a watch stream, one after the other without waiting.
     Watch {
         /// Which stream; it is opened when it is not.
@@ -89,6 +99,8 @@ impl Operation {
             Operation::Txn(_) => "txn",
             Operation::Compact(_) => "compact",
             Operation::HashKv(_) => "hash-kv",
+            Operation::Call(call) => call.kind(),
+            Operation::Expire => "expire",
             Operation::Watch { .. } => "watch",
             Operation::Close { .. } => "close",
         }
@@ -120,9 +132,24 @@ impl Operation {
                     }
                 }
             }
-            Operation::Put(_) | Operation::DeleteRange(_) | Operation::Close { .. } => {}
+            Operation::Put(_)
+            | Operation::DeleteRange(_)
+            | Operation::Call(_)
+            | Operation::Expire
+            | Operation::Close { .. } => {}
         }
         self
+    }
+
+    /// Whether it puts an id into keys that each server picks itself.
+    pub(crate) fn puts_picked(&self) -> bool {
+        match self {
+            Operation::Put(put) => put.lease >= PICKED,
+            Operation::Txn(txn) => txn_puts_picked(txn),
+            Operation::Call(Call::Lock(lock)) => lock.lease == 0,
+            Operation::Call(Call::Campaign(campaign)) => campaign.lease == 0,
+            _ => false,
+        }
     }
 
     /// Whether the answer comes from what the member itself has, however far behind it may be.
@@ -137,7 +164,11 @@ impl Operation {
                 })
             }
             Operation::HashKv(_) | Operation::Watch { .. } | Operation::Close { .. } => true,
-            Operation::Put(_) | Operation::DeleteRange(_) | Operation::Compact(_) => false,
+            Operation::Call(call) => call.is_local(),
+            Operation::Put(_)
+            | Operation::DeleteRange(_)
+            | Operation::Compact(_)
+            | Operation::Expire => false,
         }
     }
 
@@ -149,9 +180,18 @@ impl Operation {
                 let mut all = txn.success.iter().chain(&txn.failure);
                 !all.all(|operation| matches!(operation.request, Some(Nested::RequestRange(_))))
             }
+            Operation::Call(call) => call.is_write(),
             _ => false,
         }
     }
+}
+
+fn txn_puts_picked(txn: &TxnRequest) -> bool {
+    txn.success.iter().chain(&txn.failure).any(|operation| match &operation.request {
+        Some(Nested::RequestPut(put)) => put.lease >= PICKED,
+        Some(Nested::RequestTxn(txn)) => txn_puts_picked(txn),
+        _ => false,
+    })
 }
 
 impl Ask {

@@ -1,8 +1,10 @@
 //! A watcher of everything on each side: it tells what has happened, and whether a server is done
 //! with the past.
 
+use super::caller::Caller;
 use super::compare::Maker;
 use super::difference::{Difference, show};
+use super::names::Names;
 use super::side::Side;
 use super::stream::Stream;
 use super::watching::Store;
@@ -27,7 +29,7 @@ impl Recorder {
     pub(crate) async fn open(reference: &Side, subject: &Side, patience: Duration) -> Recorder {
         let deadline = Instant::now() + patience;
         let open = async |side: &Side| {
-            let mut stream = everything(side, 0, 0);
+            let mut stream = everything(side, 0, 0, None);
             let created = stream.next(deadline).await;
             let is_created = matches!(&created, Some(Ok(response)) if response.created);
             assert!(is_created, "no watcher: {created:?}");
@@ -36,10 +38,25 @@ impl Recorder {
         Recorder { reference: open(reference).await, subject: open(subject).await, patience }
     }
 
-    /// Waits for what has happened up to the newest revision.
-    pub(crate) async fn catch_up(&mut self, store: &mut Store) -> Result<(), Difference> {
+    /// Waits for what has happened up to the newest revision; `names` are the reference's and the
+    /// subject's.
+    pub(crate) async fn catch_up(
+        &mut self,
+        store: &mut Store,
+        names: [&Names; 2],
+    ) -> Result<(), Difference> {
+        self.catch_up_in(self.patience, store, names).await
+    }
+
+    /// The same with other patience.
+    pub(crate) async fn catch_up_in(
+        &mut self,
+        patience: Duration,
+        store: &mut Store,
+        names: [&Names; 2],
+    ) -> Result<(), Difference> {
         while store.events.newest() < store.position.newest {
-            let deadline = Instant::now() + self.patience;
+            let deadline = Instant::now() + patience;
             let (reference, subject) = tokio::join!(
                 next_events(&mut self.reference.0, deadline),
                 next_events(&mut self.subject.0, deadline),
@@ -47,6 +64,8 @@ impl Recorder {
             let (mut reference, mut subject) = (reference?, subject?);
             self.reference.1.excuse(&mut reference);
             self.subject.1.excuse(&mut subject);
+            names[0].mark_events(&mut reference.events);
+            names[1].mark_events(&mut subject.events);
             let title = "watch: what a watcher of everything gets";
             let list = |response: &WatchResponse| show(std::slice::from_ref(response));
             if let Some(difference) = Difference::of(title, &reference, &subject, list) {
@@ -62,14 +81,16 @@ impl Recorder {
     /// all others have heard of theirs, and from then on hear of each revision by itself.
     pub(crate) async fn probe(
         &self,
-        reference: &Side,
-        subject: &Side,
+        reference: &mut Side,
+        subject: &mut Side,
         member: usize,
         newest: i64,
     ) -> Result<(), Difference> {
         let deadline = Instant::now() + self.patience;
-        let mut reference = everything(reference, 0, newest);
-        let mut subject = everything(subject, member, newest);
+        let token = reference.token(Caller::Keeper).await;
+        let mut reference = everything(reference, 0, newest, token);
+        let token = subject.token(Caller::Keeper).await;
+        let mut subject = everything(subject, member, newest, token);
         let (reference, subject) = tokio::join!(
             next_events(&mut reference, deadline),
             next_events(&mut subject, deadline)
@@ -78,14 +99,14 @@ impl Recorder {
     }
 }
 
-fn everything(side: &Side, member: usize, start_revision: i64) -> Stream {
+fn everything(side: &Side, member: usize, start_revision: i64, token: Option<String>) -> Stream {
     let create = WatchCreateRequest {
         key: "\0".into(),
         range_end: "\0".into(),
         start_revision,
         ..WatchCreateRequest::default()
     };
-    let stream = Stream::open(side.channel(member));
+    let stream = Stream::open(side.channel(member), token);
     stream.send(WatchRequest { request_union: Some(RequestUnion::CreateRequest(create)) });
     stream
 }

@@ -34,15 +34,15 @@ impl Program {
         Program::Server(debian)
     }
 
-    /// Starts it with an empty store in `home` and waits until it serves.
+    /// Starts it with an empty store in `home` and more flags, and waits until it serves.
     ///
     /// # Panics
     ///
     /// When it does not.
-    pub(crate) fn start(&self, home: &Path, name: &str) -> Reference {
+    pub(crate) fn start(&self, home: &Path, name: &str, flags: &[String]) -> Reference {
         match self {
-            Program::Embedded(program) => Reference::start_embedded(program, home, name),
-            Program::Server(program) => Reference::start_server(program, home, name),
+            Program::Embedded(program) => Reference::start_embedded(program, home, name, flags),
+            Program::Server(program) => Reference::start_server(program, home, name, flags),
         }
     }
 }
@@ -63,13 +63,14 @@ enum Running {
 struct Embedded(Child);
 
 impl Reference {
-    fn start_embedded(program: &Path, home: &Path, name: &str) -> Reference {
+    fn start_embedded(program: &Path, home: &Path, name: &str, flags: &[String]) -> Reference {
         let log = File::create(home.join(format!("{name}.log"))).expect("a log file");
         let mut child = Command::new(program)
             .arg(format!("--data-dir={}", home.join(name).display()))
             .arg(format!("--max-request-bytes={MAX_REQUEST_BYTES}"))
-            // It leads at once.
-            .args(["--heartbeat-interval=10", "--election-timeout=100"])
+            // It leads at once. How long leases live at least comes from the election's time.
+            .args(["--heartbeat-interval=10", "--election-timeout=1000"])
+            .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -86,10 +87,11 @@ impl Reference {
         }
     }
 
-    fn start_server(program: &Path, home: &Path, name: &str) -> Reference {
+    fn start_server(program: &Path, home: &Path, name: &str, flags: &[String]) -> Reference {
         let mut member = Member::alone(&home.join(name));
         member.program = Some(program.to_owned());
         member.arguments.push(format!("--max-request-bytes={MAX_REQUEST_BYTES}"));
+        member.arguments.extend_from_slice(flags);
         std::fs::create_dir(home.join(name)).expect("a folder");
         member.start();
         member.wait_until_ready();

@@ -6,6 +6,7 @@ use super::pair::{Found, Pair};
 use super::reference::Program;
 use super::servers::Subject;
 use super::shrink::{Item, shrink};
+use super::tokens::Tokens;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +18,7 @@ use tokio::runtime::Builder;
 pub const SEQUENCES_PER_STORE: u64 = 20;
 
 /// How long a server has for what it must send by itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Options {
     pub program: Program,
     /// How many pairs of servers run at a time. It changes nothing but the time.
     pub lanes: usize,
+    /// No longer than this is spent on making one difference smaller.
+    pub shrink_limit: Duration,
     /// After so many differences it ends.
     pub most_differences: usize,
 }
@@ -135,8 +138,9 @@ impl Lane<'_> {
 
     /// Runs sequences on new servers up to an end or a difference, and says which comes next.
     async fn store(&self, first: u64, end: u64) -> u64 {
-        let Options { program, subject, .. } = self.run.options;
-        let mut pair = Pair::start(program, subject, PATIENCE).await;
+        let Options { program, subject, shrink_limit, .. } = self.run.options;
+        let tokens = Tokens::of_store(first / SEQUENCES_PER_STORE);
+        let mut pair = Pair::start(program, subject, tokens, PATIENCE).await;
         let mut items = Vec::new();
         let mut found = None;
         let mut sequence = first;
@@ -149,7 +153,8 @@ impl Lane<'_> {
         drop(pair);
         if let Some(found) = found {
             self.run.progress.difference(sequence - 1);
-            let smaller = shrink(program, subject, items, (*found).clone()).await;
+            let smaller =
+                shrink(program, subject, tokens, items, (*found).clone(), *shrink_limit).await;
             let repeats = smaller.is_some();
             let found = smaller.unwrap_or(*found);
             let most = self.run.options.most_differences;

@@ -2,6 +2,7 @@
 
 use super::MAX_REQUEST_BYTES;
 use super::reference::{Program, Reference};
+use super::tokens::Tokens;
 use crate::{Member, Place, ports};
 use std::path::Path;
 use tempfile::TempDir;
@@ -30,13 +31,16 @@ pub(crate) enum Running {
 
 impl Servers {
     /// Starts them and waits until they serve.
-    pub(crate) fn start(program: &Program, subject: &Subject) -> Servers {
+    pub(crate) fn start(program: &Program, subject: &Subject, tokens: Tokens) -> Servers {
         let home = TempDir::with_prefix("etcd-parity-").expect("a temporary folder");
+        let flags = tokens.flags(home.path());
         let subject = match subject {
-            Subject::Members(count) => Running::Members(start_members(home.path(), *count)),
-            Subject::Reference => Running::Reference(program.start(home.path(), "subject").into()),
+            Subject::Members(count) => Running::Members(start_members(home.path(), *count, &flags)),
+            Subject::Reference => {
+                Running::Reference(program.start(home.path(), "subject", &flags).into())
+            }
         };
-        let reference = program.start(home.path(), "reference");
+        let reference = program.start(home.path(), "reference", &flags);
         Servers { reference, subject, _home: home }
     }
 
@@ -49,7 +53,7 @@ impl Servers {
     }
 }
 
-fn start_members(home: &Path, count: usize) -> Vec<Member> {
+fn start_members(home: &Path, count: usize, flags: &[String]) -> Vec<Member> {
     let url = || format!("http://127.0.0.1:{}", ports::free());
     let mut members: Vec<Member> = (1..=count)
         .map(|number| {
@@ -73,6 +77,7 @@ fn start_members(home: &Path, count: usize) -> Vec<Member> {
             // Nobody asks them what they had before a power cut.
             "--unsafe-no-fsync".to_owned(),
         ];
+        member.arguments.extend_from_slice(flags);
         member.start();
     }
     members.iter().for_each(Member::wait_until_ready);

@@ -5,13 +5,11 @@ use super::operation::Step;
 use super::pair::{Found, Pair};
 use super::reference::Program;
 use super::servers::Subject;
+use super::tokens::Tokens;
 use std::time::{Duration, Instant};
 
 /// How long a server has for what it must send by itself. Most attempts fail by not sending it.
 const PATIENCE: Duration = Duration::from_millis(1500);
-
-/// No longer than this is spent on one difference.
-const LIMIT: Duration = Duration::from_secs(240);
 
 /// Part of what both servers were asked.
 pub(crate) enum Item {
@@ -32,22 +30,26 @@ enum Fixed {
 struct Attempts<'a> {
     program: &'a Program,
     subject: &'a Subject,
+    tokens: Tokens,
     title: String,
     deadline: Instant,
     /// What the smallest script found.
     best: Found,
 }
 
-/// Makes a script smaller that showed a difference; `None` when it does not show it again.
+/// Makes a script smaller that showed a difference, for so long; `None` when it does not show it
+/// again.
 pub(crate) async fn shrink(
     program: &Program,
     subject: &Subject,
+    tokens: Tokens,
     items: Vec<Item>,
     found: Found,
+    limit: Duration,
 ) -> Option<Found> {
-    let deadline = Instant::now() + LIMIT;
+    let deadline = Instant::now() + limit;
     let title = found.difference.title.clone();
-    let mut attempts = Attempts { program, subject, title, deadline, best: found };
+    let mut attempts = Attempts { program, subject, tokens, title, deadline, best: found };
     let mut trees = shortest_end(&mut attempts, items).await?;
     let mut script: Vec<Fixed> = trees.iter().map(Item::fixed).collect();
     remove_parts(&mut attempts, &mut script, &mut trees).await;
@@ -76,7 +78,8 @@ impl Attempts<'_> {
         if Instant::now() >= self.deadline {
             return false;
         }
-        let Err(found) = play(self.program, self.subject, script).await else { return false };
+        let played = play(self.program, self.subject, self.tokens, script).await;
+        let Err(found) = played else { return false };
         let is_same = found.difference.title == self.title;
         if is_same {
             self.best = *found;
@@ -85,8 +88,13 @@ impl Attempts<'_> {
     }
 }
 
-async fn play(program: &Program, subject: &Subject, script: &[Fixed]) -> Result<(), Box<Found>> {
-    let mut pair = Pair::start(program, subject, PATIENCE).await;
+async fn play(
+    program: &Program,
+    subject: &Subject,
+    tokens: Tokens,
+    script: &[Fixed],
+) -> Result<(), Box<Found>> {
+    let mut pair = Pair::start(program, subject, tokens, PATIENCE).await;
     for fixed in script {
         match fixed {
             Fixed::Step(step) => pair.run(step).await?,

@@ -1,6 +1,7 @@
 //! One watch stream to one server.
 
 use super::answer::{Refusal, anonymise};
+use super::caller::by;
 use etcd_proto::etcdserverpb::watch_client::WatchClient;
 use etcd_proto::etcdserverpb::{WatchRequest, WatchResponse};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -22,11 +23,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Opens one. What the server refuses is found where a response is awaited.
-    pub(crate) fn open(channel: &Channel) -> Stream {
+    /// Opens one, in the name of a token. What the server refuses is found where a response is awaited.
+    pub(crate) fn open(channel: &Channel, token: Option<String>) -> Stream {
         let (sender, requests) = unbounded_channel();
         let (into, received) = unbounded_channel();
-        let reader = read(channel.clone(), requests, into);
+        let reader = read(channel.clone(), token, requests, into);
         Stream { sender: Some(sender), received, ended: None, reader: tokio::spawn(reader) }
     }
 
@@ -72,11 +73,13 @@ impl Drop for Stream {
 /// Passes on what the server sends. The server's identity is taken out of it.
 async fn read(
     channel: Channel,
+    token: Option<String>,
     requests: UnboundedReceiver<WatchRequest>,
     into: UnboundedSender<Received>,
 ) {
     let mut client = WatchClient::new(channel).max_decoding_message_size(usize::MAX);
-    let ended = match client.watch(UnboundedReceiverStream::new(requests)).await {
+    let requests = by(token.as_deref(), UnboundedReceiverStream::new(requests));
+    let ended = match client.watch(requests).await {
         Err(status) => Refusal::from(status),
         Ok(response) => {
             let mut responses = response.into_inner();

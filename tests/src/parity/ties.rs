@@ -1,9 +1,11 @@
-//! Ranges sorted by something else than the key, in which several keys have the same place.
+//! Ranges sorted by something else than the key, in which several keys have the same place; and roles
+//! with several permissions that begin with the same key.
 //!
 //! etcd does not say how such keys are ordered: its sort is stable for a dozen keys, and for more
 //! it is not. So keys of one place are compared as a set; of a last place that the limit cuts only
 //! how many there are.
 
+use etcd_proto::authpb::Permission;
 use etcd_proto::etcdserverpb::range_request::SortTarget;
 use etcd_proto::etcdserverpb::request_op::Request;
 use etcd_proto::etcdserverpb::response_op::Response;
@@ -12,6 +14,7 @@ use etcd_proto::mvccpb::KeyValue;
 
 use super::answer::Answer;
 use super::operation::Operation;
+use super::told::Told;
 
 /// Up to so many keys etcd's sort is stable.
 const STABLE: i64 = 12;
@@ -21,6 +24,10 @@ pub(crate) fn level(operation: &Operation, answer: &mut Answer) {
     match (operation, answer) {
         (Operation::Range(request), Answer::Range(response)) => level_range(request, response),
         (Operation::Txn(request), Answer::Txn(response)) => level_txn(request, response),
+        (_, Answer::Told(Told::RoleGet(response))) if response.perm.len() as i64 > STABLE => {
+            let order = |p: &Permission| (p.key.clone(), p.range_end.clone(), p.perm_type);
+            response.perm.sort_by_key(order);
+        }
         (Operation::RangeStream(request), Answer::RangeStream(messages, _)) => {
             // Where the next message begins depends on the order in the one before.
             if is_sorted(request) && messages.len() > 1 {

@@ -6,6 +6,7 @@ use super::difference::{Difference, show, show_refusal};
 use super::events::Events;
 use super::log::{Expected, Log};
 use super::moment::Position;
+use super::names::Names;
 use super::operation::Ask;
 use super::stream::Stream;
 use etcd_proto::etcdserverpb::watch_request::RequestUnion;
@@ -57,15 +58,15 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    /// Opens it on both. Each end waits this long for what it must get.
+    /// Opens it on both, each with a token. Each end waits this long for what it must get.
     pub(crate) fn open(
         member: usize,
-        reference: (&Channel, Maker),
-        subject: (&Channel, Maker),
+        reference: (&Channel, Option<String>, Maker),
+        subject: (&Channel, Option<String>, Maker),
         patience: Duration,
     ) -> Watching {
-        let end = |(channel, maker): (&Channel, Maker)| End {
-            stream: Stream::open(channel),
+        let end = |(channel, token, maker): (&Channel, Option<String>, Maker)| End {
+            stream: Stream::open(channel, token),
             log: Log::default(),
             maker,
             announced: BTreeSet::new(),
@@ -129,16 +130,20 @@ impl Watching {
         self.subject.stream.half_close();
     }
 
-    /// Waits until both have sent all that they must, and compares it. Returns what the subject
-    /// sent.
-    pub(crate) async fn settle(&mut self, store: &Store) -> Result<Vec<WatchResponse>, Difference> {
+    /// Waits until both have sent all that they must, and compares it; `names` are the reference's and
+    /// the subject's. Returns what the subject sent.
+    pub(crate) async fn settle(
+        &mut self,
+        store: &Store,
+        names: [&Names; 2],
+    ) -> Result<Vec<WatchResponse>, Difference> {
         self.expect_events(store);
-        self.read().await;
+        self.read(names).await;
         let (reference, subject) = self.parts();
         if !self.creates.is_empty() && reference.has_same_controls(&subject) {
             self.add_created(&reference, store);
             self.expect_events(store);
-            self.read().await;
+            self.read(names).await;
         }
         let (reference, subject) = self.parts();
         if let Some(difference) = reference.difference(&subject) {
@@ -162,13 +167,17 @@ impl Watching {
         any
     }
 
-    async fn read(&mut self) {
+    async fn read(&mut self, names: [&Names; 2]) {
         let deadline = Instant::now() + self.patience;
         let (reference, subject) = (&mut self.reference, &mut self.subject);
         tokio::join!(
             reference.log.read(&mut reference.stream, &self.expected, deadline),
             subject.log.read(&mut subject.stream, &self.expected, deadline),
         );
+        for (log, names) in [&mut reference.log, &mut subject.log].into_iter().zip(names) {
+            let responses = log.responses.iter_mut();
+            responses.for_each(|response| names.mark_events(&mut response.events));
+        }
     }
 
     fn parts(&self) -> (Parts, Parts) {

@@ -1,6 +1,6 @@
 //! Range requests: limits, counts, sorts, bounds, revisions.
 
-use etcd_mvcc::{Content, Error, RangeQuery, SortOrder, SortTarget};
+use etcd_mvcc::{Content, Error, KeyValues, RangeQuery, RangeResult, SortOrder, SortTarget};
 
 use crate::support::*;
 
@@ -152,21 +152,22 @@ fn a_listing_shows_one_revision_whatever_happens_between_its_pages() {
         }
     });
     let mut listing = bench.mvcc.list(&RangeQuery { limit: 900, ..all() }).unwrap();
-    let mut kvs = listing.next_page(10).unwrap();
-    assert_eq!(kvs.len(), 10);
+    let mut chunks = listing.next_page(10).unwrap().chunks;
+    assert_eq!(fields(&chunks).len(), 10);
     bench.delete("k5", "k6");
     bench.put("k010", "new");
     bench.put("k0100", "new");
     loop {
         let page = listing.next_page(300).unwrap();
-        assert!(page.len() <= 300);
-        if page.is_empty() {
+        assert_eq!(fields(&page.chunks).len(), page.keys);
+        assert!(page.keys <= 300);
+        if page.keys == 0 {
             break;
         }
-        kvs.extend(page);
+        chunks.extend(page.chunks);
     }
     assert_eq!((listing.revision(), listing.count(), listing.more()), (2, 1000, true));
-    let kvs: Vec<_> = kvs.iter().map(decode).collect();
+    let kvs = fields(&chunks);
     assert_eq!(kvs.len(), 900);
     for (number, kv) in kvs.iter().enumerate() {
         assert_eq!((text(&kv.key), text(&kv.value)), (format!("k{number:03}"), "old".into()));
@@ -174,7 +175,7 @@ fn a_listing_shows_one_revision_whatever_happens_between_its_pages() {
     bench.put("k1", "");
     bench.compact(4).unwrap();
     let mut old = bench.mvcc.list(&RangeQuery { revision: 4, ..all() }).unwrap();
-    assert_eq!(old.next_page(1).unwrap().len(), 1);
+    assert_eq!(old.next_page(1).unwrap().keys, 1);
     bench.compact(5).unwrap();
     assert!(matches!(old.next_page(1), Err(Error::Compacted)));
 }
@@ -241,6 +242,16 @@ fn a_long_list_is_whole_whatever_the_order_of_its_revisions() {
             let found: Vec<_> = result.kvs.iter().map(|kv| text(&decode(kv).value)).collect();
             assert_eq!(found, expected[..most.min(10_000)]);
             assert_eq!((result.count, result.more), (10_000, most < 10_000));
+            let query = RangeQuery { limit, ..query("0", "1") };
+            let RangeResult { kvs: KeyValues::Fields(long), count, more, revision } =
+                bench.mvcc.long_range(&query).unwrap()
+            else {
+                panic!("a plain range");
+            };
+            assert_eq!((count, more), (result.count, result.more));
+            assert_eq!((revision, long.keys), (result.revision, result.kvs.len()));
+            let kvs: Vec<_> = result.kvs.iter().map(decode).collect();
+            assert_eq!(fields(&long.chunks), kvs);
         }
     }
 }

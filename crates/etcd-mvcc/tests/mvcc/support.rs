@@ -5,6 +5,7 @@ use etcd_mvcc::{
     Compactor, CompactorOptions, Content, Error, Event, Hashing, KeyRange, LeaseChange, Mvcc,
     Previous, PutArgs, RangeQuery, RangeResult, TxnOutcome, WriteTxn, Writer,
 };
+use etcd_proto::etcdserverpb::RangeResponse;
 use etcd_proto::mvccpb::KeyValue;
 use etcd_storage::{Batch, Storage, StorageOptions};
 use prost::Message;
@@ -139,6 +140,11 @@ pub(crate) fn count_only(query: RangeQuery) -> RangeQuery {
 
 pub(crate) fn decode(kv: &Bytes) -> KeyValue {
     KeyValue::decode(kv.clone()).unwrap()
+}
+
+/// The key-values of a page.
+pub(crate) fn fields(chunks: &[Bytes]) -> Vec<KeyValue> {
+    RangeResponse::decode(&chunks.concat()[..]).unwrap().kvs
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {

@@ -26,6 +26,20 @@ pub struct LeaseInternalResponse {
         super::etcdserverpb::LeaseTimeToLiveResponse,
     >,
 }
+/// Asks the leader to renew leases: those whose renewals waited together.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewAllRequest {
+    #[prost(int64, repeated, tag = "1")]
+    pub ids: ::prost::alloc::vec::Vec<i64>,
+}
+/// The leader's answer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewAllResponse {
+    /// For each id, in their order: the time to live in seconds, or less than one for a lease that is
+    /// gone, that has expired, or that is unknown as yet. It is to be asked for by itself.
+    #[prost(int64, repeated, tag = "1")]
+    pub ttls: ::prost::alloc::vec::Vec<i64>,
+}
 /// Generated client implementations.
 pub mod leader_client {
     #![allow(
@@ -132,6 +146,28 @@ pub mod leader_client {
             req.extensions_mut().insert(GrpcMethod::new("leasepb.Leader", "Renew"));
             self.inner.unary(req, path, codec).await
         }
+        /// The same for many leases at once. Those that cannot be renewed at this moment are left alone.
+        pub async fn renew_all(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewAllRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewAllResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::codec::FittingCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/leasepb.Leader/RenewAll");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("leasepb.Leader", "RenewAll"));
+            self.inner.unary(req, path, codec).await
+        }
         /// How long a lease lives. The answer has no header; its TTL is -1 if there is no such lease.
         pub async fn time_to_live(
             &mut self,
@@ -178,6 +214,14 @@ pub mod leader_server {
             request: tonic::Request<super::super::etcdserverpb::LeaseKeepAliveRequest>,
         ) -> std::result::Result<
             tonic::Response<super::super::etcdserverpb::LeaseKeepAliveResponse>,
+            tonic::Status,
+        >;
+        /// The same for many leases at once. Those that cannot be renewed at this moment are left alone.
+        async fn renew_all(
+            &self,
+            request: tonic::Request<super::RenewAllRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenewAllResponse>,
             tonic::Status,
         >;
         /// How long a lease lives. The answer has no header; its TTL is -1 if there is no such lease.
@@ -299,6 +343,49 @@ pub mod leader_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RenewSvc(inner);
+                        let codec = crate::codec::FittingCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/leasepb.Leader/RenewAll" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewAllSvc<T: Leader>(pub Arc<T>);
+                    impl<T: Leader> tonic::server::UnaryService<super::RenewAllRequest>
+                    for RenewAllSvc<T> {
+                        type Response = super::RenewAllResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewAllRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Leader>::renew_all(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewAllSvc(inner);
                         let codec = crate::codec::FittingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,11 +1,18 @@
 //! Keys, values, revisions and numbers that all requests are made of.
 
 use crate::parity::moment::{COMPACTED, NEWEST};
+use crate::parity::names::candidate;
 use bytes::Bytes;
 use proptest::prelude::*;
 
 /// Neighbours in order, and both ends.
 const KEYS: [&str; 7] = ["a", "ab", "b", "b\0", "c", "\0", "\u{7f}"];
+
+/// Names of locks and elections, between other keys.
+const LOCKS: [&str; 2] = ["a", "l"];
+
+/// Leases with these numbers, from 1, come and go.
+pub(super) const LEASES: i64 = 4;
 
 /// How many keys there are of those that make ranges long.
 const MANY: u8 = 40;
@@ -18,6 +25,7 @@ pub(super) fn key() -> impl Strategy<Value = Bytes> {
     prop_oneof![
         60 => prop::sample::select(KEYS.to_vec()).prop_map(Bytes::from),
         6 => (0..MANY).prop_map(numbered),
+        2 => lock_key(),
         1 => Just(Bytes::new()),
     ]
 }
@@ -62,6 +70,27 @@ pub(super) fn revision() -> impl Strategy<Value = i64> {
             -2, -1, 1, NEWEST + 1, NEWEST + 2, COMPACTED - 1, i64::MAX, i64::MIN
         ]),
     ]
+}
+
+/// Leases that a client named, mostly.
+pub(super) fn lease() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        40 => 1..=LEASES,
+        3 => prop::sample::select(vec![-1, 255, i64::MAX, i64::MIN, LEASES + 1]),
+    ]
+}
+
+/// Names of locks and elections, which are the same: below each are keys.
+pub(super) fn lock_name() -> impl Strategy<Value = Bytes> {
+    prop_oneof![
+        8 => prop::sample::select(LOCKS.to_vec()).prop_map(Bytes::from),
+        1 => Just(Bytes::new()),
+    ]
+}
+
+/// The key of a lease at a lock or an election.
+pub(super) fn lock_key() -> impl Strategy<Value = Bytes> {
+    (lock_name(), 1..=LEASES).prop_map(|(name, lease)| candidate(&name, lease))
 }
 
 pub(super) fn rarely() -> impl Strategy<Value = bool> {

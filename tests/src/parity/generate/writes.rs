@@ -1,13 +1,12 @@
 //! Puts and deletes.
 
-use super::words::{key, range_end, rarely, value};
+use super::words::{key, lease, range_end, rarely, value};
 use bytes::Bytes;
 use etcd_proto::etcdserverpb::{DeleteRangeRequest, PutRequest};
 use proptest::prelude::*;
 
 pub(super) fn put() -> impl Strategy<Value = PutRequest> {
-    // No lease exists.
-    let lease = prop_oneof![30 => Just(0), 1 => Just(7i64), 1 => Just(-1)];
+    let lease = prop_oneof![30 => Just(0), 6 => lease()];
     (key(), value(), lease, any::<bool>(), rarely(), rarely()).prop_map(
         |(key, value, lease, prev_kv, ignore_value, ignore_lease)| PutRequest {
             key,
