@@ -5,6 +5,7 @@
 //! - [`Cluster`]: members on loopback or each in a network namespace of its own ([`Network`]).
 //! - [`Client`]: a blocking client over etcd-proto's stubs; [`Etcdctl`], [`Etcdutl`]: etcd's own
 //!   tools.
+//! - [`chance`]: random numbers of a seed that is printed.
 //! - [`History`]: writers that remember what was acknowledged.
 //! - [`script`]: commands and their expected output in a text file; [`behaviour`]: the same with
 //!   gRPC's requests.
@@ -16,6 +17,7 @@
 //! Never in it: anything that looks into the server other than through its flags, its ports, its
 //! log and its exit.
 
+pub mod chance;
 pub mod ports;
 pub mod process;
 pub mod certificates;

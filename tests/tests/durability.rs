@@ -3,9 +3,8 @@
 use etcd_tests::cluster::eventually;
 use etcd_tests::history::Record;
 use etcd_tests::process::server_is_ours;
-use etcd_tests::{Client, Cluster, History, Plan, Signal};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use etcd_tests::{Client, Cluster, History, Plan, Signal, chance};
+use rand::RngExt;
 use std::time::Duration;
 
 /// How many times members are killed; `ETCD_TEST_ROUNDS` says otherwise.
@@ -30,7 +29,7 @@ fn every_acknowledged_put_survives_members_that_are_killed_and_restarted() {
         Ok(text) => text.parse().expect("ETCD_TEST_ROUNDS is a number"),
         Err(_) => ROUNDS,
     };
-    let mut random = random();
+    let mut random = chance::random();
     let mut cluster = Cluster::start(&Plan::loopback(3));
     let history = History::start(&cluster.client_urls(), 4, PREFIX);
     for round in 0..rounds {
@@ -145,15 +144,4 @@ fn check(cluster: &Cluster, record: &Record) {
         hashes.push((hash.hash, hash.compact_revision));
     }
     assert!(hashes.iter().all(|hash| *hash == hashes[0]), "the members differ: {hashes:?}");
-}
-
-/// Random numbers whose seed is printed when the test fails; `ETCD_TEST_SEED` gives it again.
-#[expect(clippy::print_stderr, reason = "the seed of a failed test is for a person")]
-fn random() -> StdRng {
-    let seed = match std::env::var("ETCD_TEST_SEED") {
-        Ok(text) => text.parse().expect("ETCD_TEST_SEED is a number"),
-        Err(_) => rand::random(),
-    };
-    eprintln!("ETCD_TEST_SEED={seed}");
-    StdRng::seed_from_u64(seed)
 }

@@ -3,6 +3,7 @@
 //! `cargo xtask parity` runs more of them. `ETCD_TEST_SEED` chooses others.
 
 use etcd_tests::Turn;
+use etcd_tests::chance::given_seed;
 use etcd_tests::parity::{self, Options, Outcome, Program, Progress, Subject};
 use std::time::Duration;
 
@@ -20,12 +21,8 @@ impl Progress for Silent {
 fn run(subject: Subject, sequences: u64) -> Outcome {
     // Servers are not measured here, but whoever measures wants the machine for itself.
     let _turn = Turn::take();
-    let seed = match std::env::var("ETCD_TEST_SEED") {
-        Ok(seed) => seed.parse().expect("ETCD_TEST_SEED is a number"),
-        Err(_) => 1,
-    };
     let options = Options {
-        seed,
+        seed: given_seed().unwrap_or(1),
         first: 0,
         sequences,
         operations: OPERATIONS,

@@ -1,9 +1,8 @@
 //! A large transaction that is on its way when everybody dies.
 
 use etcd_tests::wire::bytes;
-use etcd_tests::{Cluster, Outcome, Plan, Raw};
-use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
+use etcd_tests::{Cluster, Outcome, Plan, Raw, chance};
+use rand::RngExt as _;
 use std::time::{Duration, Instant};
 
 use crate::{check_equal, kill_all};
@@ -19,7 +18,7 @@ const WITHIN: Duration = Duration::from_millis(120);
 #[test]
 fn a_large_transaction_is_there_as_a_whole_or_not_at_all() {
     let mut cluster = Cluster::start(&Plan::loopback(3));
-    let mut random = random();
+    let mut random = chance::random();
     let (mut there, mut lost) = (0, 0);
     for round in 0..ROUNDS {
         let raw = Raw::connect(&cluster.members[round % 3].client_url);
@@ -63,15 +62,4 @@ fn transaction(prefix: &str) -> Vec<u8> {
     txn.extend(operation(bytes(4, &inner)));
     assert!(txn.len() < 1_572_864 && txn.len() > 1_500_000, "{} bytes", txn.len());
     txn
-}
-
-/// Random moments, whose seed is printed when the test fails; `ETCD_TEST_SEED` gives it again.
-#[expect(clippy::print_stderr, reason = "the seed of a failed test is for a person")]
-fn random() -> StdRng {
-    let seed = match std::env::var("ETCD_TEST_SEED") {
-        Ok(text) => text.parse().expect("ETCD_TEST_SEED is a number"),
-        Err(_) => rand::random(),
-    };
-    eprintln!("ETCD_TEST_SEED={seed}");
-    StdRng::seed_from_u64(seed)
 }

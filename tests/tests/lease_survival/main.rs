@@ -16,11 +16,11 @@ mod claims;
 
 use claims::{Outcome, last_moment};
 use etcd_tests::cluster::eventually;
-use etcd_tests::{Cluster, Member, Plan, Signal};
+use etcd_tests::{Cluster, Member, Plan, Signal, chance};
 use keeper::{Keeper, Wish};
 use ledger::Ledger;
+use rand::RngExt;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use reigns::Reigns;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -102,7 +102,7 @@ struct Company {
 #[test]
 fn leases_live_as_long_as_they_are_renewed_while_leaders_are_killed() {
     let size = Size::wanted();
-    let mut random = random();
+    let mut random = chance::random();
     let mut cluster = Cluster::start(&Plan::loopback(3));
     let company = Company::assemble(&cluster, &size, &mut random);
     company.ledger.begin();
@@ -241,15 +241,4 @@ fn tell(kills: &[Instant], reigns: usize, visits: u64, outcome: &Outcome) {
         ended.len(),
         tightest * 100.0
     );
-}
-
-/// Random numbers whose seed is printed when the test fails; `ETCD_TEST_SEED` gives it again.
-#[expect(clippy::print_stderr, reason = "the seed of a failed test is for a person")]
-fn random() -> StdRng {
-    let seed = match std::env::var("ETCD_TEST_SEED") {
-        Ok(text) => text.parse().expect("ETCD_TEST_SEED is a number"),
-        Err(_) => rand::random(),
-    };
-    eprintln!("ETCD_TEST_SEED={seed}");
-    StdRng::seed_from_u64(seed)
 }
