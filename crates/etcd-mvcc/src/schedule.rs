@@ -89,14 +89,16 @@ impl Schedule {
         if state.stopping { None } else { Some((*state.jobs.front()?, state.epoch)) }
     }
 
-    /// Waits for `interval`, or until the job taken in `epoch` must be abandoned.
+    /// Waits for `interval`, unless another job waits for the one taken in `epoch`, or until that must
+    /// be abandoned.
     pub(crate) fn pause(&self, epoch: u64, interval: Duration) -> Pause {
         let mut state = self.state.lock();
-        let goes_on = |state: &mut State| !state.stopping && state.epoch == epoch;
-        if goes_on(&mut state) && !interval.is_zero() {
-            self.changed.wait_while_for(&mut state, goes_on, interval);
+        let goes_on = |state: &State| !state.stopping && state.epoch == epoch;
+        if !interval.is_zero() {
+            let rests = |state: &mut State| goes_on(state) && !state.is_behind();
+            self.changed.wait_while_for(&mut state, rests, interval);
         }
-        if goes_on(&mut state) { Pause::Over } else { Pause::Abandoned }
+        if goes_on(&state) { Pause::Over } else { Pause::Abandoned }
     }
 
     /// The first job, taken in `epoch`, is done.
@@ -125,6 +127,12 @@ impl Schedule {
 }
 
 impl State {
+    /// Whether another job waits for the running one. Then there is no time to rest: where more is
+    /// written than a paced compaction removes, the store would grow without a bound.
+    fn is_behind(&self) -> bool {
+        self.jobs.len() > 1
+    }
+
     /// Takes out who waits for nothing that is still to do.
     fn take_done(&mut self) -> Vec<OnCompacted> {
         let first = self.jobs.iter().map(|job| job.revision).min().unwrap_or(i64::MAX);
@@ -197,6 +205,20 @@ mod tests {
         assert_eq!(schedule.pause(epoch, Duration::from_secs(3600)), Pause::Abandoned);
         schedule.finish(epoch);
         assert_eq!(schedule.try_next().map(|(job, _)| job), Some(job(7)));
+    }
+
+    #[test]
+    fn a_job_that_another_one_waits_for_does_not_rest() {
+        let schedule = Arc::new(Schedule::default());
+        schedule.push([job(5)]);
+        let (_, epoch) = schedule.next().unwrap();
+        let thread = {
+            let schedule = Arc::clone(&schedule);
+            std::thread::spawn(move || schedule.pause(epoch, Duration::from_secs(3600)))
+        };
+        schedule.push([job(9)]);
+        assert_eq!(thread.join().unwrap(), Pause::Over, "it came before, or while this one rested");
+        assert_eq!(schedule.pause(epoch, Duration::from_secs(3600)), Pause::Over);
     }
 
     #[test]
