@@ -111,7 +111,8 @@ impl PackedKeys {
         grow(&mut self.slots, greater.len());
         let slots = greater.slots.iter().map(|slot| Slot { end: slot.end + shift, ..*slot });
         self.slots.extend(slots);
-        self.share_most();
+        // What came from there has heads after what the keys there shared.
+        self.cut_heads(self.most_shared());
     }
 
     #[cfg(test)]
@@ -133,19 +134,24 @@ impl PackedKeys {
         if self.slots.is_empty() { key.len() } else { common(self.shared(), key) }
     }
 
-    /// Finds out anew how many bytes all keys share: the first and the last one tell.
+    /// How many bytes all keys share: the first and the last one tell.
+    fn most_shared(&self) -> usize {
+        self.len().checked_sub(1).map_or(0, |last| common(self.get(0), self.get(last)))
+    }
+
+    /// Finds out anew how many bytes all keys share.
     fn share_most(&mut self) {
-        let shared = match self.len().checked_sub(1) {
-            Some(last) => common(self.get(0), self.get(last)),
-            None => 0,
-        };
-        self.share(shared);
+        self.share(self.most_shared());
     }
 
     fn share(&mut self, shared: usize) {
-        if self.shared as usize == shared {
-            return;
+        if self.shared as usize != shared {
+            self.cut_heads(shared);
         }
+    }
+
+    /// Takes the heads of all keys anew, behind so many shared bytes.
+    fn cut_heads(&mut self, shared: usize) {
         self.shared = offset(shared);
         let mut start = 0;
         for slot in &mut self.slots {
@@ -270,6 +276,21 @@ mod tests {
         assert_eq!(keys.search(b""), Ok(0));
         assert_eq!(keys.search(b"c"), Err(3));
         assert_eq!(keys.search(b"zzz"), Err(6));
+    }
+
+    #[test]
+    fn what_was_appended_is_found_whatever_either_side_shared() {
+        let sides: [&[&str]; 6] =
+            [&[], &["a"], &["a1", "b1"], &["caa", "cab"], &["cb1", "cb2"], &["d", "e", "f"]];
+        for (at, left) in sides.iter().enumerate() {
+            for right in &sides[at + 1..] {
+                let mut all = keys(left);
+                all.append(&keys(right));
+                for (place, key) in left.iter().chain(*right).enumerate() {
+                    assert_eq!(all.search(key.as_bytes()), Ok(place), "{left:?} and {right:?}");
+                }
+            }
+        }
     }
 
     #[test]
