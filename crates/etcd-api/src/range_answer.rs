@@ -1,16 +1,13 @@
 //! The answer to a range on its way out: key-values are spliced in as they are stored.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use etcd_mvcc::{KeyValues, RangeResult};
+use etcd_mvcc::{KeyValues, RangeResult, field_bytes, put_field_head};
 use etcd_proto::etcdserverpb::{RangeResponse, ResponseHeader};
 use etcd_proto::mvccpb::KeyValue;
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use prost::{DecodeError, Message as _};
 
 use crate::Error;
 
-/// The field of `RangeResponse` that holds the key-values.
-const KVS: u32 = 2;
 /// Bytes of the head that gRPC puts before a message.
 const PREFIX_BYTES: usize = 5;
 /// The most bytes of a piece, unless a single key-value is longer.
@@ -39,7 +36,7 @@ impl RangeAnswer {
     pub(crate) fn encoded_len(&self) -> usize {
         let kvs: usize = match &self.kvs {
             KeyValues::Records(records) => {
-                records.iter().map(|record| key_len(KVS) + field_len(record.len())).sum()
+                records.iter().map(|record| field_bytes(record.len())).sum()
             }
             KeyValues::Fields(fields) => fields.chunks.iter().map(Bytes::len).sum(),
         };
@@ -51,7 +48,7 @@ impl RangeAnswer {
         self.head().encode_raw(target);
         match &self.kvs {
             KeyValues::Records(records) => records.iter().for_each(|record| {
-                put_field_head(record, target);
+                put_field_head(record.len(), target);
                 target.put_slice(record);
             }),
             KeyValues::Fields(fields) => {
@@ -145,7 +142,7 @@ impl Iterator for Pieces {
             }
             let chunk = self.chunks.next().expect("it was looked at");
             if self.head_bytes > 0 {
-                put_field_head(&chunk, &mut piece);
+                put_field_head(chunk.len(), &mut piece);
             }
             match is_alone {
                 false => piece.put_slice(&chunk),
@@ -159,16 +156,6 @@ impl Iterator for Pieces {
         piece.put_slice(&std::mem::take(&mut self.tail));
         (!piece.is_empty()).then(|| piece.freeze())
     }
-}
-
-fn put_field_head(kv: &[u8], target: &mut impl BufMut) {
-    encode_key(KVS, WireType::LengthDelimited, target);
-    encode_varint(kv.len() as u64, target);
-}
-
-/// Bytes of a field of `len` bytes with its length.
-pub(crate) fn field_len(len: usize) -> usize {
-    encoded_len_varint(len as u64) + len
 }
 
 #[cfg(test)]

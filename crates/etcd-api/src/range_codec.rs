@@ -4,11 +4,11 @@ use bytes::Buf as _;
 use etcd_proto::buffer_settings;
 use etcd_proto::etcdserverpb::RangeRequest;
 use prost::Message as _;
-use prost::encoding::{WireType, encode_key, encode_varint, key_len};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-use crate::range_answer::{RangeAnswer, field_len};
+use crate::range_answer::RangeAnswer;
 
 /// The field of `RangeStreamResponse` that holds the `RangeResponse`.
 const RANGE_RESPONSE: u32 = 1;
@@ -67,7 +67,7 @@ impl Encoder for RangeCodec {
         match self {
             RangeCodec::Unary => target.reserve(len),
             RangeCodec::Stream => {
-                target.reserve(key_len(RANGE_RESPONSE) + field_len(len));
+                target.reserve(key_len(RANGE_RESPONSE) + encoded_len_varint(len as u64) + len);
                 encode_key(RANGE_RESPONSE, WireType::LengthDelimited, target);
                 encode_varint(len as u64, target);
             }

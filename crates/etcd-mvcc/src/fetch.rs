@@ -26,7 +26,6 @@ const ASKED: usize = 256;
 const SHARED_BYTES: usize = 64 << 10;
 /// Revisions of a long list that one thread reads in a turn: some milliseconds.
 const TURN: usize = 16 << 10;
-
 /// Revisions that are sorted first by themselves.
 const SORTED: usize = 4096;
 

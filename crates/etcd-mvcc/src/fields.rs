@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 /// The field of `RangeResponse` that holds the key-values.
@@ -32,6 +32,17 @@ pub(crate) struct FieldWriter {
     places: Range<usize>,
 }
 
+/// Bytes of a key-value of `record_bytes` as a field, its head included.
+pub fn field_bytes(record_bytes: usize) -> usize {
+    key_len(KVS) + encoded_len_varint(record_bytes as u64) + record_bytes
+}
+
+/// Appends what stands before a key-value of `record_bytes` in an encoded `RangeResponse`.
+pub fn put_field_head(record_bytes: usize, target: &mut impl BufMut) {
+    encode_key(KVS, WireType::LengthDelimited, target);
+    encode_varint(record_bytes as u64, target);
+}
+
 impl Fields {
     pub(crate) fn of(mut runs: Vec<Run>, keys: usize) -> Fields {
         runs.sort_unstable_by_key(|(place, _)| *place);
@@ -43,7 +54,7 @@ impl FieldWriter {
     /// Writes the record that belongs at a place, into the same run as the one of the place before
     /// if that came last.
     pub(crate) fn push(&mut self, place: usize, record: &[u8]) {
-        let len = key_len(KVS) + encoded_len_varint(record.len() as u64) + record.len();
+        let len = field_bytes(record.len());
         let has_room = self.begun.capacity() - self.begun.len() >= len;
         if place != self.places.end || !has_room {
             self.end_run();
@@ -52,8 +63,7 @@ impl FieldWriter {
         if !has_room {
             self.begun.reserve(len.max(SHARED_BYTES));
         }
-        encode_key(KVS, WireType::LengthDelimited, &mut self.begun);
-        encode_varint(record.len() as u64, &mut self.begun);
+        put_field_head(record.len(), &mut self.begun);
         self.begun.extend_from_slice(record);
         self.places.end += 1;
     }

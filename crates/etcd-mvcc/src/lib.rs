@@ -41,7 +41,7 @@ mod mvcc;
 pub use compactor::{Compactor, CompactorOptions, Hashing};
 pub use error::Error;
 pub use event::Event;
-pub use fields::Fields;
+pub use fields::{Fields, field_bytes, put_field_head};
 pub use hash::KeyValueHash;
 pub use history::{History, HistoryLimits};
 pub use index::KeyState;

@@ -176,21 +176,15 @@ impl Server {
         let http = etcd_gateway::peer_routes(facts);
         let serving = listener.serve(grpc, http, self.peers.clone());
         self.peer_tasks.spawn_on(serving, self.raft.thread());
-        let (stop, expiring) = (self.clients.clone(), api.clone());
-        self.client_tasks.spawn(async move {
-            // It runs until the stop.
-            let _ = stop.run_until_cancelled(etcd_api::expire_leases(expiring)).await;
-        });
+        self.spawn_until_stop(etcd_api::expire_leases(api.clone()));
+        self.spawn_until_stop(etcd_api::raise_alarms(api));
+        self.spawn_until_stop(etcd_api::reap_tokens(self.views.auth.clone()));
+    }
+
+    /// Spawns what would go on for ever, until clients are served no longer.
+    fn spawn_until_stop(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.clients.clone();
-        self.client_tasks.spawn(async move {
-            // The same.
-            let _ = stop.run_until_cancelled(etcd_api::raise_alarms(api)).await;
-        });
-        let (stop, auth) = (self.clients.clone(), self.views.auth.clone());
-        self.client_tasks.spawn(async move {
-            // The same.
-            let _ = stop.run_until_cancelled(etcd_api::reap_tokens(auth)).await;
-        });
+        self.client_tasks.spawn(async move { stop.run_until_cancelled(work).await });
     }
 
     async fn publish(
