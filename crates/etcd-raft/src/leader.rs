@@ -90,19 +90,30 @@ impl LeaderWatch {
 
     /// The id of [`LeaderWatch::current`].
     pub(crate) fn alive(&self) -> Option<u64> {
+        self.alive_in(&self.known.borrow())
+    }
+
+    /// The current term, and the leader of that very term. Openraft publishes its term and its
+    /// leader one after the other: in between, a new leader would seem to lead in the old term.
+    pub(crate) fn term_and_leader(&self) -> (u64, Option<u64>) {
         let known = self.known.borrow();
-        let member = match known.leader {
-            Leader::Unknown => return None,
-            Leader::This => self.metrics.with(|metrics| metrics.id),
-            Leader::Other { member, .. } => member,
-        };
-        self.is_alive_since(&known, Instant::now()).then_some(member)
+        let leader = self.alive_in(&known).map(|member| (member, known.reign.0));
+        leader_in_term(self.metrics.with(|metrics| metrics.current_term), leader)
     }
 
     /// Whether a leader was known at some moment since then.
     pub(crate) fn was_alive_since(&self, moment: Instant) -> bool {
         let known = self.known.borrow();
         known.lost.is_some_and(|lost| lost >= moment) || self.is_alive_since(&known, moment)
+    }
+
+    fn alive_in(&self, known: &Known) -> Option<u64> {
+        let member = match known.leader {
+            Leader::Unknown => return None,
+            Leader::This => self.metrics.with(|metrics| metrics.id),
+            Leader::Other { member, .. } => member,
+        };
+        self.is_alive_since(known, Instant::now()).then_some(member)
     }
 
     fn is_alive_since(&self, known: &Known, moment: Instant) -> bool {
@@ -175,6 +186,14 @@ async fn follow(mut servers: ServerMetrics, contact: Contact, tell: watch::Sende
     }
 }
 
+/// The later one of openraft's `term` and that of a `leader` beside it, and whoever leads in it.
+fn leader_in_term(term: u64, leader: Option<(u64, u64)>) -> (u64, Option<u64>) {
+    match leader {
+        Some((member, reign)) if reign >= term => (reign, Some(member)),
+        _ => (term, None),
+    }
+}
+
 /// The leader with its reign, if openraft names one and it was heard in that term.
 fn look(
     metrics: &RaftServerMetrics<TypeConfig>,
@@ -224,6 +243,14 @@ mod tests {
 
     fn other(member: u64) -> Leader {
         Leader::Other { member, urls: ["http://there".to_owned()].into() }
+    }
+
+    #[test]
+    fn nobody_leads_in_another_term_than_his_own() {
+        assert_eq!(leader_in_term(3, Some((7, 3))), (3, Some(7)));
+        assert_eq!(leader_in_term(3, Some((7, 4))), (4, Some(7)), "elected just now");
+        assert_eq!(leader_in_term(4, Some((7, 3))), (4, None), "replaced, by nobody known yet");
+        assert_eq!(leader_in_term(4, None), (4, None));
     }
 
     #[tokio::test(start_paused = true)]

@@ -245,13 +245,13 @@ impl<R: Send + 'static> Raft<R> {
     pub fn status(&self) -> Status {
         let applied = *self.shared.applied.borrow();
         let member = self.shared.member;
-        let leader = self.shared.leader.alive().map(MemberId);
+        let (term, leader) = self.shared.leader.term_and_leader();
         self.shared.leader.metrics.with(|metrics| {
             let mut learners = metrics.membership_config.membership().learner_ids();
             Status {
                 member,
-                leader,
-                term: metrics.current_term,
+                leader: leader.map(MemberId),
+                term,
                 committed: committed(metrics).max(applied.index),
                 applied,
                 is_learner: learners.any(|id| id == member.0),

@@ -83,7 +83,7 @@ pub(crate) fn check(ledger: &Ledger, reigns: &[Reign], events: &[Seen]) -> Outco
             (true, ends) => check_end(lease, ends, reigns),
         };
         if let Err(what) = result {
-            wrong.push(format!("lease {id}: {what}: {lease:?}, {ends:?}"));
+            wrong.push(format!("lease {id}: {what}: {}", history(lease, &ends, reigns)));
         } else if let Some(end) = ends.first() {
             let is_first = end_revisions.insert(end.revision);
             assert!(is_first, "lease {id} went together with another: {end:?}");
@@ -94,6 +94,25 @@ pub(crate) fn check(ledger: &Ledger, reigns: &[Reign], events: &[Seen]) -> Outco
     }
     assert!(wrong.is_empty(), "{} leases: {:#?}", wrong.len(), &wrong[..wrong.len().min(20)]);
     outcome
+}
+
+/// What happened to a lease, in seconds from its last renewal on.
+fn history(lease: &Lease, ends: &[&Seen], reigns: &[Reign]) -> String {
+    let start = lease.renewed;
+    let at = |moment: Instant| match moment.checked_duration_since(start) {
+        Some(after) => format!("{:.2}", after.as_secs_f64()),
+        None => format!("-{:.2}", (start - moment).as_secs_f64()),
+    };
+    let ends: Vec<_> = ends.iter().map(|end| (at(end.at), end.revision)).collect();
+    let reigns = reigns.iter().filter(|reign| reign.last_seen >= start);
+    let reigns: Vec<_> = reigns
+        .map(|reign| format!("{}: {} to {}", reign.term, at(reign.first_seen), at(reign.last_seen)))
+        .collect();
+    let touched = at(lease.touched);
+    format!(
+        "{:?}, renewed until {touched}; ended {ends:?}; terms {reigns:?}; {lease:?}",
+        lease.ttl
+    )
 }
 
 /// A lease that its client has left goes at its time, with all its keys at once.
