@@ -4,10 +4,8 @@
 //! reads a block of storage for each record; so the revisions are sorted first, and where they lie
 //! close together, the rows between them are read in passing instead.
 
-use std::ops::ControlFlow;
-
 use bytes::{Bytes, BytesMut};
-use etcd_storage::{Storage, Table};
+use etcd_storage::{Leap, Storage, Table};
 
 use crate::fields::{FieldWriter, Fields, Run};
 use crate::parallel::read_parts;
@@ -100,38 +98,22 @@ fn sorted(revisions: &[Revision]) -> Vec<Wanted> {
 }
 
 /// Where they lie close together, reads the rows between them in passing and shows the wanted ones.
-/// Returns the revisions not reached.
+/// Returns the revisions not reached: there are too many others between them.
 fn scan<'a>(
     storage: &Storage,
     sorted: &'a [Wanted],
     mut take: impl FnMut(Wanted, Option<&[u8]>),
 ) -> Result<&'a [Wanted], Error> {
-    let mut left = sorted;
-    let mut stretches = 0;
-    while sorted.len() >= SCAN_MIN
-        && !left.is_empty()
-        && sorted.len() - left.len() >= stretches * TAKEN_MIN
-    {
-        left = scan_stretch(storage, left, &mut take)?;
-        stretches += 1;
-    }
-    Ok(left)
-}
-
-/// The same until too many others lie between two of them.
-fn scan_stretch<'a>(
-    storage: &Storage,
-    sorted: &'a [Wanted],
-    take: &mut impl FnMut(Wanted, Option<&[u8]>),
-) -> Result<&'a [Wanted], Error> {
-    let [Some((first, _)), Some((last, _))] = [sorted.first(), sorted.last()] else {
+    let [(first, _), .., (last, _)] = sorted else { return Ok(sorted) };
+    if sorted.len() < SCAN_MIN {
         return Ok(sorted);
-    };
+    }
     let mut left = sorted;
     let mut wanted = first.put_key();
-    let (mut passed, mut is_over) = (0, false);
+    let (mut stretches, mut passed) = (1, 0);
+    let mut is_over = false;
     let end = Revision { sub: last.sub + 1, ..*last }.put_key();
-    storage.scan(Table::Key, &first.put_key()..&end, |key, value| {
+    storage.leap(Table::Key, &first.put_key()..&end, |key, value| {
         passed += 1;
         while let [next, rest @ ..] = left
             && key >= &wanted[..]
@@ -147,8 +129,19 @@ fn scan_stretch<'a>(
                 break;
             }
         }
-        is_over = left.is_empty() || passed == PASSED_OVER;
-        if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        is_over = left.is_empty();
+        if is_over {
+            return Leap::End;
+        }
+        if passed < PASSED_OVER {
+            return Leap::Next;
+        }
+        is_over = sorted.len() - left.len() < stretches * TAKEN_MIN;
+        if is_over {
+            return Leap::End;
+        }
+        (stretches, passed) = (stretches + 1, 0);
+        Leap::To(wanted.to_vec())
     })?;
     if !is_over {
         left.iter().for_each(|absent| take(*absent, None));

@@ -24,6 +24,7 @@ pub use batch::Batch;
 pub use error::Error;
 pub use log::{Log, LogOptions};
 pub use log_queue::{Done, LogOperation};
+pub use rows::Leap;
 pub use sizes::Sizes;
 pub use state::{Storage, StorageOptions};
 pub use table::Table;

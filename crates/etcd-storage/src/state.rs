@@ -15,7 +15,7 @@ use rocksdb::{
 use crate::family::{self, Family};
 use crate::generation::Generations;
 use crate::sizes::InUse;
-use crate::{Batch, Error, Sizes, Table, View, rows};
+use crate::{Batch, Error, Leap, Sizes, Table, View, rows};
 
 /// Bounds of the state's memory and files.
 #[derive(Debug, Clone)]
@@ -135,14 +135,25 @@ impl Storage {
         &self,
         table: Table,
         range: Range<&[u8]>,
-        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.leap(table, range, |key, value| visit(key, value).into())
+    }
+
+    /// The same, but `visit` may pass over rows. That costs less than several scans: what was read to
+    /// find the first row is not read again to find the next.
+    pub fn leap(
+        &self,
+        table: Table,
+        range: Range<&[u8]>,
+        visit: impl FnMut(&[u8], &[u8]) -> Leap,
     ) -> Result<(), Error> {
         let generation = self.shared.current.load_full();
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(table.range_end(range.end));
         options.fill_cache(false);
         let rows = generation.db.raw_iterator_cf_opt(generation.family(table), options);
-        rows::walk(rows, &table.row(range.start), visit).map_err(|error| generation.error(&error))
+        rows::walk(rows, table, range.start, visit).map_err(|error| generation.error(&error))
     }
 
     /// The row with the greatest key of `table`.
@@ -286,8 +297,9 @@ fn rocksdb_options(options: &StorageOptions, cache: &Cache, family: Family) -> r
     if family == Family::Others {
         blocks.set_bloom_filter(10.0, false);
     }
-    blocks.set_cache_index_and_filter_blocks(true);
-    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // Indexes of blocks and filters stay in memory beside the cache, less than a hundredth of what is
+    // stored: in the cache those of a large store would drive out each other and all blocks.
+    blocks.set_cache_index_and_filter_blocks(false);
 
     let mut rocksdb = rocksdb::Options::default();
     rocksdb.create_if_missing(true);

@@ -42,13 +42,13 @@ impl<'s> View<'s> {
         &self,
         table: Table,
         range: Range<&[u8]>,
-        visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(table.range_end(range.end));
         options.fill_cache(false);
         let rows = self.snapshot.raw_iterator_cf_opt(self.family(table), options);
-        rows::walk(rows, &table.row(range.start), visit)
+        rows::walk(rows, table, range.start, |key, value| visit(key, value).into())
             .map_err(|error| Error::from_rocksdb(self.path, &error))
     }
     fn family(&self, table: Table) -> &ColumnFamily {

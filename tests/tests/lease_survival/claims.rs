@@ -109,10 +109,7 @@ fn history(lease: &Lease, ends: &[&Seen], reigns: &[Reign]) -> String {
         .map(|reign| format!("{}: {} to {}", reign.term, at(reign.first_seen), at(reign.last_seen)))
         .collect();
     let touched = at(lease.touched);
-    format!(
-        "{:?}, renewed until {touched}; ended {ends:?}; terms {reigns:?}; {lease:?}",
-        lease.ttl
-    )
+    format!("{:?}, renewed until {touched}; ended {ends:?}; terms {reigns:?}; {lease:?}", lease.ttl)
 }
 
 /// A lease that its client has left goes at its time, with all its keys at once.
