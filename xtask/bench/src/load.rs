@@ -143,7 +143,7 @@ impl Running {
     }
 
     /// From now on answers count.
-    fn count(&self) {
+    pub(crate) fn count(&self) {
         self.phase.set(COUNTING);
     }
 

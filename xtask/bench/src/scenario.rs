@@ -16,7 +16,9 @@ use crate::program::Program;
 use crate::sends::{Gets, GuardedPuts, Lists, Puts, StreamedLists};
 use crate::stage::{Effect, Stage};
 use crate::wire::Freshness;
-use crate::{compaction, control_plane, etcds_tool, growth, offered, renewing, soak, watching};
+use crate::{
+    compaction, control_plane, etcds_tool, growth, offered, overload, renewing, soak, watching,
+};
 
 pub(crate) use crate::outcome::Measured;
 pub(crate) use crate::size::{Purpose, Size};
@@ -59,6 +61,8 @@ pub(crate) enum Scenario {
     LoadCurve,
     /// Three members: full load for the whole duration, with compactions. Only by wish.
     Soak,
+    /// Three members: more requests than they can answer, from ten thousand connections. Only by wish.
+    Overload,
 }
 
 impl Scenario {
@@ -82,6 +86,7 @@ impl Scenario {
             Scenario::Growth => growth::run(program, size, progress).await?,
             Scenario::LoadCurve => offered::run(program, size, progress).await?,
             Scenario::Soak => soak::run(program, size, progress).await?,
+            Scenario::Overload => overload::run(program, size, progress).await?,
         })
     }
 
@@ -93,7 +98,10 @@ impl Scenario {
 
     /// Whether it runs when nobody asks for it by name.
     pub(crate) fn is_usual(self) -> bool {
-        !matches!(self, Scenario::Growth | Scenario::LoadCurve | Scenario::Soak)
+        !matches!(
+            self,
+            Scenario::Growth | Scenario::LoadCurve | Scenario::Soak | Scenario::Overload
+        )
     }
 
     /// How often it runs when nobody says so.
@@ -115,7 +123,8 @@ impl Scenario {
             | Scenario::Watch
             | Scenario::ControlPlane
             | Scenario::Compaction
-            | Scenario::Soak => Vec::new(),
+            | Scenario::Soak
+            | Scenario::Overload => Vec::new(),
         }
     }
 
@@ -132,9 +141,11 @@ impl Scenario {
             Scenario::Idle => size.duration,
             Scenario::Requests | Scenario::Puts | Scenario::EtcdsTool => size.load() * loads,
             Scenario::Large => fill(size.keys) + size.load() * loads,
-            Scenario::Leases | Scenario::Watch | Scenario::ControlPlane | Scenario::Soak => {
-                size.load()
-            }
+            Scenario::Leases
+            | Scenario::Watch
+            | Scenario::ControlPlane
+            | Scenario::Soak
+            | Scenario::Overload => size.load(),
             Scenario::Compaction => fill(size.keys) + size.load() * 2,
             Scenario::Growth => growth::steps(size.growth_to)
                 .map(|(keys, _)| fill(keys) + size.load() * loads)

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use futures_util::future::join_all;
 use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
@@ -13,7 +12,8 @@ use crate::control::{Control, Wait};
 use crate::figures::Figures;
 use crate::keys::{Keys, Order};
 use crate::load::measure;
-use crate::outcome::{Measurement, Outcome, Sample, Timeline};
+use crate::looks::{LOOK, Looks, leader_changes};
+use crate::outcome::{Measurement, Outcome, Timeline};
 use crate::program::Program;
 use crate::pulse::{Pulse, Reported};
 use crate::sends::Puts;
@@ -21,8 +21,6 @@ use crate::size::Size;
 
 /// Most keys that are put again and again: the store itself reaches its size early.
 const MOST_KEYS: u64 = 100_000;
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
 /// Between two compactions.
 const COMPACT: Duration = Duration::from_secs(30);
 /// Revisions that a compaction leaves.
@@ -59,33 +57,18 @@ async fn look(
     length: Duration,
     progress: &ProgressBar,
 ) -> Result<Timeline> {
-    let controls: Vec<Control> =
-        cluster.addresses().into_iter().map(Control::of).collect::<Result<_>>()?;
-    let mut timeline = Timeline::default();
+    let mut looks = Looks::begin(cluster)?;
     let mut compactions = JoinSet::new();
     let begin = Instant::now();
-    let (mut next_look, mut next_compaction) = (begin + LOOK, begin + COMPACT);
+    let mut next_compaction = begin + COMPACT;
     progress.set_length(length.as_secs());
     progress.set_position(0);
-    while next_look <= begin + length {
-        tokio::time::sleep_until(next_look.into()).await;
-        next_look += LOOK;
-        let leaders = join_all(controls.iter().map(|control| async {
-            // A member that does not answer at once sees no leader.
-            let status = tokio::time::timeout(LOOK / 2, control.status()).await;
-            status.ok().and_then(Result::ok).map_or(0, |status| status.leader)
-        }));
-        timeline.samples.push(Sample {
-            leaders: leaders.await,
-            seconds: begin.elapsed().as_secs_f64(),
-            answers: pulse.answers(),
-            resident_bytes: cluster.resident_bytes_of_each()?,
-            disk_bytes: cluster.disk_bytes_of_each()?,
-        });
+    while begin.elapsed() + LOOK <= length {
+        looks.next(|| pulse.answers()).await?;
         progress.inc(1);
         if Instant::now() >= next_compaction {
             next_compaction += COMPACT;
-            compactions.spawn(compact(controls[0].clone()));
+            compactions.spawn(compact(looks.control().clone()));
         }
         while let Some(compaction) = compactions.try_join_next() {
             compaction?.context("compacting")?;
@@ -94,7 +77,7 @@ async fn look(
     while let Some(compaction) = compactions.join_next().await {
         compaction?.context("compacting")?;
     }
-    Ok(timeline)
+    Ok(looks.end())
 }
 
 async fn compact(control: Control) -> Result<()> {
@@ -128,21 +111,10 @@ fn summarize(timeline: &Timeline, figures: &mut Figures) {
     figures.set("looks without leader", silent.filter(|leader| **leader == 0).count() as f64);
 }
 
-/// How often one leader followed another. A time without any is none; several members that see the
-/// same change see one.
-fn leader_changes(timeline: &Timeline) -> usize {
-    let seen = timeline.samples.iter().filter_map(|sample| {
-        let first = *sample.leaders.iter().find(|leader| **leader != 0)?;
-        // While members see different leaders the change is under way.
-        sample.leaders.iter().all(|leader| *leader == first || *leader == 0).then_some(first)
-    });
-    let seen: Vec<u64> = seen.collect();
-    seen.windows(2).filter(|pair| pair[0] != pair[1]).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::Sample;
 
     fn timeline(leaders: &[[u64; 3]]) -> Timeline {
         let samples = leaders.iter().enumerate().map(|(second, leaders)| Sample {
@@ -153,14 +125,6 @@ mod tests {
             leaders: leaders.to_vec(),
         });
         Timeline { samples: samples.collect() }
-    }
-
-    #[test]
-    fn a_change_of_leaders_counts_once_however_it_is_seen() {
-        let seen = [[1, 1, 1], [1, 0, 2], [1, 2, 2], [0, 0, 0], [2, 2, 0], [2, 2, 2]];
-        assert_eq!(leader_changes(&timeline(&seen)), 1);
-        assert_eq!(leader_changes(&timeline(&[[1, 1, 1], [0, 0, 0], [1, 1, 1]])), 0);
-        assert_eq!(leader_changes(&timeline(&[[1, 1, 1], [2, 2, 2], [1, 1, 1]])), 2);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the clients of a load count together, and the figures that it makes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -19,11 +20,10 @@ pub(crate) struct Tally {
     microseconds: Histogram<u64>,
     /// Of each kind, if there are kinds.
     kinds: Vec<Histogram<u64>>,
-    failed: u64,
+    /// How many failed, by the status that they got.
+    failures: BTreeMap<String, u64>,
     /// What the requests themselves counted.
     moved: u64,
-    /// The first failure, for the person.
-    failure: Option<Status>,
 }
 
 /// How a request went, with what it moved.
@@ -33,7 +33,7 @@ impl Tally {
     pub(crate) fn new(kinds: usize) -> Result<Tally> {
         let microseconds = Histogram::new(SIGNIFICANT_DIGITS)?;
         let kinds = vec![microseconds.clone(); kinds];
-        Ok(Tally { microseconds, kinds, failed: 0, moved: 0, failure: None })
+        Ok(Tally { microseconds, kinds, failures: BTreeMap::new(), moved: 0 })
     }
 
     pub(crate) fn record(&mut self, outcome: Done, kind: usize, latency: Duration) -> Result<()> {
@@ -47,8 +47,8 @@ impl Tally {
                 self.moved += moved;
             }
             Err(status) => {
-                self.failed += 1;
-                self.failure.get_or_insert(status);
+                let status = format!("{:?}: {}", status.code(), status.message());
+                *self.failures.entry(status).or_default() += 1;
             }
         }
         Ok(())
@@ -59,25 +59,35 @@ impl Tally {
         for (kind, other) in self.kinds.iter_mut().zip(&other.kinds) {
             kind.add(other)?;
         }
-        self.failed += other.failed;
-        self.moved += other.moved;
-        if self.failure.is_none() {
-            self.failure.clone_from(&other.failure);
+        for (status, count) in &other.failures {
+            *self.failures.entry(status.clone()).or_default() += count;
         }
+        self.moved += other.moved;
         Ok(())
     }
 
-    /// The figures, of what was counted within so many seconds with the names of the kinds.
+    /// How many requests failed, by the status that they got.
+    pub(crate) fn failures(&self) -> &BTreeMap<String, u64> {
+        &self.failures
+    }
+
+    /// The figures, of what was counted within so many seconds with the names of the kinds. An error
+    /// when more than a few requests failed.
     pub(crate) fn figures(&self, seconds: f64, kinds: &[&'static str]) -> Result<Figures> {
         let requests = self.microseconds.len() as f64;
-        let failed = self.failed as f64;
+        let failed = self.failed();
         if requests == 0.0 || failed / (requests + failed) > MAX_FAILED {
-            bail!("{failed} requests failed and {requests} did not: {:?}", self.failure);
+            bail!("{failed} requests failed and {requests} did not: {:?}", self.failures);
         }
+        Ok(self.figures_of_answers(seconds, kinds))
+    }
+
+    /// The same, however many failed.
+    pub(crate) fn figures_of_answers(&self, seconds: f64, kinds: &[&'static str]) -> Figures {
         let mut figures = Figures::default();
-        figures.set("requests/s", requests / seconds);
+        figures.set("requests/s", self.microseconds.len() as f64 / seconds);
         figures.set("moved/s", self.moved as f64 / seconds);
-        figures.set("failed", failed);
+        figures.set("failed", self.failed());
         for (name, quantile) in
             [("p50 ms", 0.5), ("p90 ms", 0.9), ("p99 ms", 0.99), ("p99.9 ms", 0.999)]
         {
@@ -87,7 +97,11 @@ impl Tally {
         for (name, microseconds) in kinds.iter().zip(&self.kinds) {
             figures.set(name, milliseconds(microseconds, 0.99));
         }
-        Ok(figures)
+        figures
+    }
+
+    fn failed(&self) -> f64 {
+        self.failures.values().sum::<u64>() as f64
     }
 
     /// Adds to the figures what a thousand requests cost.
