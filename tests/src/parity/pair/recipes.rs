@@ -11,6 +11,7 @@ use crate::parity::difference::{Difference, show_answer};
 use crate::parity::names::{PICKED, candidate};
 use crate::parity::print;
 use crate::parity::side::Side;
+use crate::parity::tokens::Tokens;
 use crate::parity::told::Told;
 use bytes::Bytes;
 use etcd_proto::etcdserverpb::RangeRequest;
@@ -155,7 +156,10 @@ impl Pair {
         if !present.iter().any(is_older) {
             return self.call(&operation, to).await;
         }
-        if own.is_some() {
+        // A real etcd looks on for all who wait with the credentials of whoever waited first. Once
+        // those are too old it refuses everybody, with the newest ones too.
+        let is_refused_at_times = self.tokens == Tokens::Signed;
+        if own.is_some() || is_refused_at_times {
             self.counts.left_out(call.kind());
             return Ok(());
         }
