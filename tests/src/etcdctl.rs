@@ -50,10 +50,12 @@ impl Etcdctl {
     }
 
     fn of(program: PathBuf, version: &'static str) -> Etcdctl {
+        // Commands that it runs can run it, too.
+        let itself = ("SELF", text(&program));
         Etcdctl {
             program,
             version,
-            environment: vec![("ETCDCTL_API", "3".to_owned())],
+            environment: vec![("ETCDCTL_API", "3".to_owned()), itself],
             namespace: None,
         }
     }
