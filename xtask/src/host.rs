@@ -23,6 +23,8 @@ enum What {
     Program(&'static str),
     /// The shared library that bindgen loads, with the compiler's own headers.
     Libclang,
+    /// A Python that can make environments, which Debian has in a package of its own.
+    PythonEnvironments,
 }
 
 /// To build the server.
@@ -58,6 +60,18 @@ pub(crate) const SUITES: &[Need] = &[
         purpose: "to build the crate etcd-client",
     },
     Need { what: What::Program("python3"), package: "python3-venv", purpose: "for etcd3's tests" },
+];
+
+/// To check what is in `deploy/`.
+pub(crate) const DEPLOY: &[Need] = &[
+    Need { what: What::Program("ip"), package: "iproute2", purpose: "for network namespaces" },
+    Need { what: What::Program("curl"), package: "curl", purpose: "to ask what probes ask" },
+    Need { what: What::Program("go"), package: "golang-go", purpose: "to fetch tools and schemas" },
+    Need {
+        what: What::PythonEnvironments,
+        package: "python3-venv",
+        purpose: "to check manifests against Kubernetes' schemas",
+    },
 ];
 
 /// To see where processor time goes.
@@ -101,6 +115,11 @@ impl What {
         match self {
             What::Program(name) => {
                 find_program(name, std::env::var_os("PATH").as_deref()).is_some()
+            }
+            What::PythonEnvironments => {
+                let import =
+                    Command::new("python3").args(["-c", "import ensurepip, venv"]).output();
+                import.is_ok_and(|output| output.status.success())
             }
             What::Libclang => {
                 let folders = libclang_folders();

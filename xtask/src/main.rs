@@ -9,6 +9,7 @@ mod rocksdb;
 mod timings;
 mod tidy;
 mod codegen;
+mod deploy_check;
 mod suite;
 mod bench;
 mod profile;
@@ -81,6 +82,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Run the own tests of other people's clients (they are fetched first).
     Suites(suites::Options),
+    /// Prove that what is in `deploy/` works: manifests, image, unit, alerts, dashboard.
+    DeployCheck(deploy_check::Options),
     /// Build the RocksDB library of this machine, if there is none yet.
     Rocksdb,
 }
@@ -112,6 +115,7 @@ fn run(command: Command) -> Result<()> {
         Command::Parity { arguments } => parity::run(&checkout, &arguments),
         Command::Fuzz(options) => fuzz::run(&checkout, &options),
         Command::Suites(options) => suites::run(&checkout, &options),
+        Command::DeployCheck(options) => deploy_check::run(&checkout, &options),
         Command::Rocksdb => {
             host::provide(host::BUILD)?;
             rocksdb::provide(&checkout)

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::cargo::Profile;
 use crate::checkout::Checkout;
 use crate::timings::Timings;
-use crate::{cargo, codegen, host, rocksdb, tidy};
+use crate::{cargo, codegen, deploy_check, host, rocksdb, tidy};
 
 /// Options of `test`.
 #[derive(clap::Args)]
@@ -57,7 +57,15 @@ fn parts(checkout: &Checkout, options: &Options, timings: &mut Timings) -> Resul
         });
     }
     let server = timings.part("server", || cargo::build_server(checkout, Profile::Dev))?;
-    timings.part("tests", || test(checkout, server))
+    timings.part("tests", || test(checkout, server.clone()))?;
+    timings.part("deploy", || {
+        // An image would compile everything once more.
+        let server = Some(server);
+        deploy_check::run(
+            checkout,
+            &deploy_check::Options { server, without_image: true, ..Default::default() },
+        )
+    })
 }
 
 fn test(checkout: &Checkout, server: PathBuf) -> Result<()> {

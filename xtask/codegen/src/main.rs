@@ -1,9 +1,10 @@
-//! Makes etcd-proto's Rust code from the .proto files, or checks that it is fresh.
+//! Makes etcd-proto's Rust code and descriptors from the .proto files, or checks that they are fresh.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use prost::Message;
 use prost_types::FileDescriptorSet;
 
 /// The files that nothing else imports; the others come along.
@@ -42,8 +43,14 @@ fn checkout() -> PathBuf {
 }
 
 /// The generated files by name.
-fn generate(proto: &Path) -> Result<BTreeMap<String, String>> {
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// What the messages look like, for those who learn it at run time.
+const DESCRIPTORS: &str = "descriptors.bin";
+
+fn generate(proto: &Path) -> Result<Files> {
     let mut descriptors = protox::compile(ROOTS, [proto]).context("compiling the .proto files")?;
+    let mut files = Files::from([(DESCRIPTORS.to_owned(), without_sources(&descriptors))]);
     rename_fields(&mut descriptors);
     let scratch = tempfile::tempdir().context("making a scratch folder")?;
     tonic_prost_build::configure()
@@ -57,7 +64,17 @@ fn generate(proto: &Path) -> Result<BTreeMap<String, String>> {
         .out_dir(scratch.path())
         .compile_fds(descriptors)
         .context("generating Rust code")?;
-    read(scratch.path())
+    files.extend(read(scratch.path())?);
+    Ok(files)
+}
+
+/// Descriptors without the comments of the .proto files.
+fn without_sources(descriptors: &FileDescriptorSet) -> Vec<u8> {
+    let mut descriptors = descriptors.clone();
+    for file in &mut descriptors.file {
+        file.source_code_info = None;
+    }
+    descriptors.encode_to_vec()
 }
 
 /// Lets a field such as `peerURLs` become `peer_urls` in Rust, not `peer_ur_ls`. Names are no part
@@ -71,34 +88,34 @@ fn rename_fields(descriptors: &mut FileDescriptorSet) {
     }
 }
 
-fn read(folder: &Path) -> Result<BTreeMap<String, String>> {
-    let mut files = BTreeMap::new();
+fn read(folder: &Path) -> Result<Files> {
+    let mut files = Files::new();
     let entries = std::fs::read_dir(folder)
         .with_context(|| format!("reading the folder {}", folder.display()))?;
     for entry in entries {
         let path = entry?.path();
         let name = path.file_name().expect("a folder's entry has a name").to_string_lossy();
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("reading {}", path.display()))?;
-        files.insert(name.into_owned(), text);
+        let content =
+            std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+        files.insert(name.into_owned(), content);
     }
     Ok(files)
 }
 
-fn write(folder: &Path, fresh: &BTreeMap<String, String>) -> Result<()> {
+fn write(folder: &Path, fresh: &Files) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let present = read(folder)?;
     for stale in present.keys().filter(|name| !fresh.contains_key(*name)) {
         std::fs::remove_file(folder.join(stale))?;
     }
     // A file that stays as it is keeps its time, so that nothing compiles again for it.
-    for (name, text) in fresh.iter().filter(|(name, text)| present.get(*name) != Some(text)) {
-        std::fs::write(folder.join(name), text)?;
+    for (name, file) in fresh.iter().filter(|(name, file)| present.get(*name) != Some(file)) {
+        std::fs::write(folder.join(name), file)?;
     }
     Ok(())
 }
 
-fn check(folder: &Path, fresh: &BTreeMap<String, String>) -> Result<()> {
+fn check(folder: &Path, fresh: &Files) -> Result<()> {
     let present = read(folder)?;
     let names = present.keys().chain(fresh.keys().filter(|name| !present.contains_key(*name)));
     let stale: Vec<_> =
@@ -117,8 +134,8 @@ fn check(folder: &Path, fresh: &BTreeMap<String, String>) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn files(list: &[(&str, &str)]) -> BTreeMap<String, String> {
-        list.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    fn files(list: &[(&str, &str)]) -> Files {
+        list.iter().map(|(name, text)| ((*name).to_owned(), (*text).into())).collect()
     }
 
     #[test]
@@ -145,6 +162,10 @@ mod tests {
     #[test]
     fn a_field_of_urls_keeps_the_word_whole() {
         let generated = generate(&checkout().join("proto")).unwrap();
-        assert!(generated["etcdserverpb.rs"].contains("pub peer_urls:"));
+        let text = String::from_utf8_lossy(&generated["etcdserverpb.rs"]);
+        assert!(text.contains("pub peer_urls:"));
+        // Names are part of JSON.
+        let descriptors = String::from_utf8_lossy(&generated[DESCRIPTORS]);
+        assert!(descriptors.contains("peerURLs"));
     }
 }
