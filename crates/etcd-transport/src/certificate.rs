@@ -34,9 +34,9 @@ pub(crate) fn check_form(der: &[u8]) -> Result<(), String> {
     parse(der).map(drop)
 }
 
-/// The serial number, big-endian as in the certificate.
+/// The serial number, big-endian without leading zeros.
 pub(crate) fn serial_number(der: &[u8]) -> Result<Vec<u8>, String> {
-    Ok(parse(der)?.raw_serial().to_vec())
+    Ok(trimmed(parse(der)?.raw_serial()))
 }
 
 /// The public key, as the whole DER structure `SubjectPublicKeyInfo`.
@@ -52,10 +52,16 @@ pub(crate) fn is_valid_at(der: &[u8], now: UnixTime) -> Result<bool, String> {
     Ok((validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now))
 }
 
-/// The serial numbers a revocation list names.
+/// The serial numbers a revocation list names, as [`serial_number`] gives them.
 pub(crate) fn revoked_serials(der: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let (_, list) = CertificateRevocationList::from_der(der).map_err(|error| error.to_string())?;
-    Ok(list.iter_revoked_certificates().map(|entry| entry.raw_serial().to_vec()).collect())
+    Ok(list.iter_revoked_certificates().map(|entry| trimmed(entry.raw_serial())).collect())
+}
+
+/// A number without the zeros before it: two ways to write it are one number.
+fn trimmed(number: &[u8]) -> Vec<u8> {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    number[zeros..].to_vec()
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {

@@ -72,6 +72,12 @@ pub(crate) fn chosen(names: &[String]) -> Result<Vec<CipherSuite>, Error> {
     Ok(suites)
 }
 
+/// The named suites of TLS 1.2 that are never spoken.
+pub(crate) fn unspoken(names: &[String]) -> Vec<&str> {
+    let passed_over = |name: &&str| PASSED_OVER.contains(name) && name.contains("_WITH_");
+    names.iter().map(String::as_str).filter(passed_over).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +92,11 @@ mod tests {
         assert_eq!(check("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305"), Ok(1));
         assert_eq!(check("TLS_RSA_WITH_RC4_128_SHA"), Ok(0));
         assert_eq!(check("NOPE"), Err("unexpected TLS cipher suite \"NOPE\"".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_spoken_is_known_by_name() {
+        let names = ["TLS_AES_128_GCM_SHA256", "TLS_RSA_WITH_RC4_128_SHA"].map(str::to_owned);
+        assert_eq!(unspoken(&names), ["TLS_RSA_WITH_RC4_128_SHA"]);
     }
 }

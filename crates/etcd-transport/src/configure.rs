@@ -83,7 +83,7 @@ fn client_verifier(
     material: &Material,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, Error> {
-    let mut rules = settings.rules(paths, material)?;
+    let mut rules = settings.rules()?;
     let algorithms = provider.signature_verification_algorithms;
     let (roots, authorities) = paths.roots(material)?;
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
@@ -105,7 +105,7 @@ fn server_verifier(
     if settings.server_verification == ServerVerification::Skip {
         return Ok(Arc::new(AnyServer(provider)));
     }
-    let mut rules = settings.rules(paths, material)?;
+    let mut rules = settings.rules()?;
     let algorithms = provider.signature_verification_algorithms;
     let (roots, authorities) = paths.roots(material)?;
     rules.authorities = authorities;

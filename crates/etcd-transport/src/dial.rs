@@ -147,12 +147,10 @@ impl Dialer {
     ) -> Result<Stream, Error> {
         let socket =
             Socket::connect(&target.place).await.map_err(|error| failed(target, reason(&error)))?;
-        let (Security::Tls, Some(tls)) = (target.security, self.options.tls.clone()) else {
+        let (Security::Tls, Some(tls)) = (target.security, &self.options.tls) else {
             return Ok(Stream::plain(socket, Arc::clone(&target.url)));
         };
-        let configs = tokio::task::spawn_blocking(move || tls.current())
-            .await
-            .map_err(|error| failed(target, error.to_string()))??;
+        let configs = tls.current().await;
         let config = match protocol {
             Protocol::Http1 => &configs.http1,
             Protocol::Http2 => &configs.http2,

@@ -109,13 +109,22 @@ pub(crate) fn with_sources(error: &(dyn std::error::Error + 'static)) -> String 
     text
 }
 
+/// The reason of somebody who left in the middle of a handshake.
+pub(crate) const EOF: &str = "EOF";
+
 /// Why a TLS handshake failed, in the words Go's TLS library has for the commonest mistakes.
 ///
 /// rustls shows a refusal by a rule of ours, and by webpki, in the form of its debug output only.
 pub(crate) fn handshake_reason(error: &io::Error) -> String {
-    use rustls::Error::{InvalidCertificate, InvalidMessage, NoCertificatesPresented};
+    use rustls::Error::{
+        InvalidCertificate, InvalidMessage, NoCertificatesPresented, PeerIncompatible,
+    };
+    use rustls::PeerIncompatible::{
+        NoCipherSuitesInCommon, SupportedVersionsExtensionRequired, Tls12NotOffered,
+        Tls12NotOfferedOrEnabled,
+    };
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        return "EOF".to_owned();
+        return EOF.to_owned();
     }
     match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(InvalidCertificate(CertificateError::Other(why))) => {
@@ -125,6 +134,12 @@ pub(crate) fn handshake_reason(error: &io::Error) -> String {
         Some(InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
             "tls: first record does not look like a TLS handshake".to_owned()
         }
+        Some(PeerIncompatible(NoCipherSuitesInCommon)) => {
+            "tls: no cipher suite supported by both client and server".to_owned()
+        }
+        Some(PeerIncompatible(
+            Tls12NotOffered | Tls12NotOfferedOrEnabled | SupportedVersionsExtensionRequired,
+        )) => "tls: client offered only unsupported versions".to_owned(),
         Some(_) => with_sources(error),
         None => reason(error),
     }

@@ -15,6 +15,7 @@ const ROOM: usize = 4 << 10;
 
 /// The half that HTTP reads from and writes to. It says that all was flushed when it was not: the
 /// task of the connection does that through [`Outlet`] when the answers of its turn are written.
+/// When that is gone, as after an upgrade to a WebSocket, this half sends by itself.
 pub(crate) struct Gathering<S>(Arc<Mutex<Gathered<S>>>);
 
 /// The half that sends.
@@ -22,7 +23,8 @@ pub(crate) struct Outlet<S>(Arc<Mutex<Gathered<S>>>);
 
 /// Both halves of a stream.
 pub(crate) fn gather<S>(stream: S) -> (Gathering<S>, Outlet<S>) {
-    let gathered = Gathered { stream, written: Vec::new(), sent: 0, is_flushed: true };
+    let written = Vec::new();
+    let gathered = Gathered { stream, written, sent: 0, is_flushed: true, has_outlet: true };
     let gathered = Arc::new(Mutex::new(gathered));
     (Gathering(gathered.clone()), Outlet(gathered))
 }
@@ -34,23 +36,34 @@ struct Gathered<S> {
     sent: usize,
     /// Whether the stream holds nothing back.
     is_flushed: bool,
+    /// Whether somebody else sends what is written.
+    has_outlet: bool,
 }
 
 impl<S: AsyncWrite + Unpin> Outlet<S> {
     /// Sends what was written.
     pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut gathered = self.0.lock();
-        if gathered.is_flushed {
-            return Poll::Ready(Ok(()));
-        }
-        ready!(gathered.poll_empty(cx))?;
-        ready!(Pin::new(&mut gathered.stream).poll_flush(cx))?;
-        gathered.is_flushed = true;
-        Poll::Ready(Ok(()))
+        self.0.lock().poll_send(cx)
+    }
+}
+
+impl<S> Drop for Outlet<S> {
+    fn drop(&mut self) {
+        self.0.lock().has_outlet = false;
     }
 }
 
 impl<S: AsyncWrite + Unpin> Gathered<S> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_flushed {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.poll_empty(cx))?;
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.is_flushed = true;
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.written.len() {
             let sent = Pin::new(&mut self.stream).poll_write(cx, &self.written[self.sent..]);
@@ -136,8 +149,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathering<S> {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut gathered = self.0.lock();
+        match gathered.has_outlet {
+            true => Poll::Ready(Ok(())),
+            false => gathered.poll_send(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -173,6 +190,17 @@ mod tests {
         send(&outlet).await.expect("sent");
         assert_eq!(client.read(&mut received).await.expect("bytes"), 7);
         assert_eq!(&received[..7], b"one two");
+    }
+
+    #[tokio::test]
+    async fn without_an_outlet_a_flush_sends() {
+        let (mut client, server) = duplex(64);
+        let (mut stream, outlet) = gather(server);
+        drop(outlet);
+        stream.write_all(b"one").await.expect("gathered");
+        stream.flush().await.expect("sent");
+        let mut received = [0; 64];
+        assert_eq!(client.read(&mut received).await.expect("bytes"), 3);
     }
 
     #[tokio::test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{HeaderMap, Request, Response, header};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
@@ -30,6 +30,21 @@ impl Dialer {
         path: &str,
         limit: Duration,
     ) -> Result<Response<Bytes>, Error> {
+        self.get_with(url, path, HeaderMap::new(), Bytes::new(), limit).await
+    }
+
+    /// The same, with headers and a body in the request, as a few of etcd's paths want it.
+    ///
+    /// # Errors
+    /// As [`Dialer::get`].
+    pub async fn get_with(
+        &self,
+        url: &str,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        limit: Duration,
+    ) -> Result<Response<Bytes>, Error> {
         let target = self.target(url)?;
         let failed = |reason: String| Error::Exchange { url: format!("{url}{path}"), reason };
         let exchange = async {
@@ -38,10 +53,11 @@ impl Dialer {
                 .await
                 .map_err(|error| failed(with_sources(&error)))?;
             let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-            let request = Request::get(path)
+            let mut request = Request::get(path)
                 .header(header::HOST, target.authority())
-                .body(Empty::<Bytes>::new())
+                .body(Full::new(body))
                 .map_err(|error| failed(error.to_string()))?;
+            request.headers_mut().extend(headers);
             let answer =
                 sender.send_request(request).await.map_err(|error| failed(with_sources(&error)))?;
             let (head, body) = answer.into_parts();

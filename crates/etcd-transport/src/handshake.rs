@@ -1,17 +1,17 @@
 //! From an accepted socket to a connection whose other side is known.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::server::Acceptor;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::connection::{Connection, Remote, TlsFacts};
-use crate::error::handshake_reason;
+use crate::error::{EOF, handshake_reason};
 use crate::socket::Socket;
-use crate::{ServerTls, certificate};
+use crate::{ServerTls, certificate, names};
 
 /// The first byte of a TLS connection: a handshake record (RFC 8446, 5.1). No HTTP begins so.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -19,9 +19,8 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// Whether a peer's certificate must name the address it connects from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SanCheck {
-    /// The remote IP address must be one of the certificate's, or one that its DNS names resolve
-    /// to. A certificate without alternative names passes. Wildcard names match nothing, because
-    /// no reverse lookup is made.
+    /// The remote IP address must be one of the certificate's, be called as one of its DNS names
+    /// says, or be one that they resolve to. A certificate without alternative names passes.
     Verify,
     /// The certificate may name any address (`--peer-skip-client-san-verification`).
     Skip,
@@ -46,14 +45,41 @@ pub(crate) enum Established {
     Closed,
 }
 
+/// Why a client was turned away, for the log.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    /// The name of this member that the client asked for (SNI).
+    pub(crate) server_name: String,
+    /// The names in the client's certificate, when it got as far as showing one.
+    shown: Option<Box<TlsFacts>>,
+}
+
+impl Refused {
+    pub(crate) fn because(reason: impl Into<String>) -> Refused {
+        Refused { reason: reason.into(), ..Refused::default() }
+    }
+
+    /// Whether it only left, as those do who look whether somebody listens.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.reason == EOF
+    }
+
+    pub(crate) fn ip_addresses(&self) -> Option<String> {
+        self.shown.as_ref().map(|shown| format!("{:?}", shown.ip_addresses))
+    }
+
+    pub(crate) fn dns_names(&self) -> Option<String> {
+        self.shown.as_ref().map(|shown| format!("{:?}", shown.dns_names))
+    }
+}
+
 /// Finds out which protocol the client speaks and, with TLS, who it is.
-///
-/// The error is what the log shall say about a client that was refused.
 pub(crate) async fn establish(
     socket: Socket,
     remote: Remote,
     terms: &Terms,
-) -> Result<Established, String> {
+) -> Result<Established, Refused> {
     let (url, tls) = match (&terms.plain, &terms.tls) {
         (Some(url), None) => (url, None),
         (None, Some((url, tls))) => (url, Some(tls)),
@@ -70,12 +96,11 @@ pub(crate) async fn establish(
     let Some(tls) = tls else {
         return Ok(Established::Plain(socket, Connection { remote, listener, tls: None }));
     };
-    let (stream, facts) =
-        timeout(terms.handshake_timeout, secure(socket, remote, tls, terms.san_check))
-            .await
-            .map_err(|_| {
-                format!("TLS handshake took longer than {:?}", terms.handshake_timeout)
-            })??;
+    let limit = terms.handshake_timeout;
+    let secured = timeout(limit, secure(socket, remote, tls, terms.san_check)).await;
+    let (stream, facts) = secured.unwrap_or_else(|_| {
+        Err(Refused::because(format!("TLS handshake took longer than {limit:?}")))
+    })?;
     Ok(Established::Tls(
         Box::new(stream),
         Connection { remote, listener, tls: Some(Arc::new(facts)) },
@@ -87,78 +112,32 @@ async fn secure(
     remote: Remote,
     tls: &ServerTls,
     san_check: SanCheck,
-) -> Result<(TlsStream<Socket>, TlsFacts), String> {
-    let tls = tls.clone();
-    let config = tokio::task::spawn_blocking(move || tls.current())
+) -> Result<(TlsStream<Socket>, TlsFacts), Refused> {
+    // Nothing is looked up for a client before it has said something.
+    let start = LazyConfigAcceptor::new(Acceptor::default(), socket)
         .await
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| Refused::because(handshake_reason(&error)))?;
+    let server_name = start.client_hello().server_name().unwrap_or_default().to_owned();
+    let refused = |reason, shown| Refused { reason, server_name: server_name.clone(), shown };
+    let config = tls.current().await;
     let stream =
-        TlsAcceptor::from(config).accept(socket).await.map_err(|error| handshake_reason(&error))?;
-    let certificates = stream.get_ref().1.peer_certificates();
-    let facts = match certificates.and_then(|chain| chain.first()) {
-        Some(leaf) => certificate::facts(leaf)?,
+        start.into_stream(config).await.map_err(|error| refused(handshake_reason(&error), None))?;
+    let shown = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let facts = match shown.first() {
+        Some(leaf) => certificate::facts(leaf).map_err(|reason| refused(reason, None))?,
         None => TlsFacts::default(),
     };
-    if let (SanCheck::Verify, Some(ip)) = (san_check, remote.ip()) {
-        check_names(&facts, ip).await?;
-    }
-    Ok((stream, facts))
-}
-
-/// Whether a certificate names the address its owner connects from. etcd's rule: the IP addresses
-/// decide when one of them matches or there are no DNS names; else the DNS names are resolved.
-async fn check_names(facts: &TlsFacts, ip: IpAddr) -> Result<(), String> {
-    if facts.ip_addresses.is_empty() && facts.dns_names.is_empty() {
-        return Ok(());
-    }
-    if facts.ip_addresses.contains(&ip) {
-        return Ok(());
-    }
-    if facts.dns_names.is_empty() {
-        let names: Vec<_> = facts.ip_addresses.iter().map(IpAddr::to_string).collect();
-        return Err(format!("x509: certificate is valid for {}, not {ip}", names.join(", ")));
-    }
-    for name in &facts.dns_names {
-        if name.starts_with("*.") {
-            continue;
+    let verdict = async {
+        if let (SanCheck::Verify, Some(ip)) = (san_check, remote.ip()) {
+            names::check(&facts, ip).await?;
         }
-        // A name that does not resolve is no reason to refuse while another one may match.
-        if let Ok(mut resolved) = tokio::net::lookup_host((name.as_str(), 0)).await
-            && resolved.any(|address| address.ip().to_canonical() == ip)
-        {
-            return Ok(());
+        match tls.revocation() {
+            Some(revocation) => revocation.check(shown).await,
+            None => Ok(()),
         }
-    }
-    Err(format!("tls: \"{ip}\" does not match any of DNSNames {:?}", facts.dns_names))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn check(ips: &[&str], names: &[&str]) -> Result<(), String> {
-        let facts = TlsFacts {
-            has_certificate: true,
-            dns_names: names.iter().map(|&name| name.to_owned()).collect(),
-            ip_addresses: ips.iter().map(|ip| ip.parse().expect("an address")).collect(),
-            ..TlsFacts::default()
-        };
-        check_names(&facts, IpAddr::from([127, 0, 0, 1])).await
-    }
-
-    #[tokio::test]
-    async fn a_peer_certificate_must_name_the_remote_address_or_nothing() {
-        check(&[], &[]).await.expect("no names at all");
-        check(&["10.0.0.1", "127.0.0.1"], &[]).await.expect("one address matches");
-        check(&["10.0.0.1"], &["localhost"]).await.expect("the name resolves to the address");
-        assert_eq!(
-            check(&["10.0.0.1", "::2"], &[]).await,
-            Err("x509: certificate is valid for 10.0.0.1, ::2, not 127.0.0.1".to_owned())
-        );
-        assert_eq!(
-            check(&[], &["*.localhost"]).await,
-            Err(r#"tls: "127.0.0.1" does not match any of DNSNames ["*.localhost"]"#.to_owned())
-        );
+    };
+    match verdict.await {
+        Ok(()) => Ok((stream, facts)),
+        Err(reason) => Err(refused(reason, Some(Box::new(facts)))),
     }
 }

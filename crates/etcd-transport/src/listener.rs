@@ -16,7 +16,8 @@ use crate::bind::{Acceptor, PortSharing};
 use crate::handshake::{SanCheck, Terms};
 use crate::mux::Routers;
 use crate::options::ListenOptions;
-use crate::serve::{self, Door, Limits, Role};
+use crate::refusals::Role;
+use crate::serve::{self, Door, Limits};
 use crate::{Error, ServerTls};
 
 /// The door for clients. Dropping it frees its addresses.

@@ -1,6 +1,6 @@
 //! Reads the TLS files and says clearly what is wrong with one that cannot be used.
 
-use std::collections::HashSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
+use crate::stamp::Stamp;
 use crate::{Error, certificate, error, pem};
 
 const CERTIFICATE: &str = "certificate file";
 const KEY: &str = "private key file";
 const AUTHORITIES: &str = "trusted CA file";
-const REVOKED: &str = "certificate revocation list";
 
 /// Where Linux distributions keep the certificate authorities a machine trusts, as Go's TLS
 /// library, and with it etcd, looks for them. `SSL_CERT_FILE` comes before all of them.
@@ -33,7 +33,6 @@ pub(crate) struct Paths {
     /// The certificate and its key.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
     pub(crate) authorities: Option<PathBuf>,
-    pub(crate) revoked: Option<PathBuf>,
 }
 
 /// What stands in the files at one moment. Equal contents need no new configuration.
@@ -41,10 +40,34 @@ pub(crate) struct Paths {
 pub(crate) struct Material {
     identity: Option<(Vec<u8>, Vec<u8>)>,
     authorities: Option<Vec<u8>>,
-    revoked: Option<Vec<u8>>,
+}
+
+#[cfg(test)]
+impl Material {
+    pub(crate) fn authorities(&self) -> Option<&[u8]> {
+        self.authorities.as_deref()
+    }
+}
+
+/// The files' names, for the log.
+impl fmt::Display for Paths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self.files().map(|file| file.display().to_string()).collect();
+        f.write_str(&names.join(", "))
+    }
 }
 
 impl Paths {
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let pair = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        pair.chain(&self.authorities).map(PathBuf::as_path)
+    }
+
+    /// What the system says of the files now.
+    pub(crate) fn stamps(&self) -> Vec<Stamp> {
+        self.files().map(Stamp::of).collect()
+    }
+
     /// Reads all the files.
     pub(crate) fn read(&self) -> Result<Material, Error> {
         let identity = match &self.identity {
@@ -54,7 +77,6 @@ impl Paths {
         Ok(Material {
             identity,
             authorities: read_optional(AUTHORITIES, self.authorities.as_deref())?,
-            revoked: read_optional(REVOKED, self.revoked.as_deref())?,
         })
     }
 
@@ -109,36 +131,6 @@ impl Paths {
                 .map_err(|error| unreadable_certificate(AUTHORITIES, file, at + 1, &error))?;
         }
         Ok((roots, certificates))
-    }
-
-    /// The serial numbers on the revocation lists.
-    pub(crate) fn revoked_serials(&self, material: &Material) -> Result<HashSet<Vec<u8>>, Error> {
-        let (Some(file), Some(content)) = (&self.revoked, &material.revoked) else {
-            return Ok(HashSet::new());
-        };
-        let wrong = |problem: String| Error::TlsFile {
-            what: REVOKED,
-            file: file.clone(),
-            problem,
-            remedy: "give the list in DER form, or as a PEM block \"X509 CRL\"",
-        };
-        if !content.starts_with(b"-----BEGIN ") {
-            let serials = certificate::revoked_serials(content)
-                .map_err(|error| wrong(format!("not a revocation list ({error})")))?;
-            return Ok(serials.into_iter().collect());
-        }
-        let lists = pem::revocation_lists(content)
-            .map_err(|error| wrong(format!("not valid PEM ({error})")))?;
-        if lists.is_empty() {
-            return Err(wrong("holds no revocation list".to_owned()));
-        }
-        let mut all = HashSet::new();
-        for list in lists {
-            let serials = certificate::revoked_serials(&list)
-                .map_err(|error| wrong(format!("not a revocation list ({error})")))?;
-            all.extend(serials);
-        }
-        Ok(all)
     }
 }
 

@@ -20,6 +20,9 @@ pub struct ListenOptions {
     pub keepalive_timeout: Duration,
     /// How long a TLS handshake may take.
     pub handshake_timeout: Duration,
+    /// How many TLS handshakes may be under way at one address; when there is one more, the oldest
+    /// is broken off. Without limit they could take all of `max_connections`.
+    pub max_handshakes: usize,
     /// How long a client may take for its first bytes, and for the headers of an HTTP/1 request.
     pub header_read_timeout: Duration,
     /// How long open requests may take to end after the shutdown began. A watch never ends by
@@ -42,6 +45,7 @@ impl Default for ListenOptions {
             keepalive_interval: Some(Duration::from_secs(2 * 60 * 60)),
             keepalive_timeout: Duration::from_secs(20),
             handshake_timeout: Duration::from_secs(10),
+            max_handshakes: 1024,
             header_read_timeout: Duration::from_secs(5 * 60),
             shutdown_grace: Duration::from_secs(1),
             max_connections: tokio::sync::Semaphore::MAX_PERMITS,

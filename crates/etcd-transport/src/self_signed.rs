@@ -50,7 +50,9 @@ impl Tls {
                 .map_err(|error| unwritable("certificate directory", directory, &error))?;
             write("certificate file", &cert_file, certificate.as_bytes(), 0o644)?;
             write("private key file", &key_file, key.as_bytes(), 0o600)?;
-            tracing::info!(path = %cert_file.display(), "created a self-signed certificate");
+            tracing::warn!(validity_years, "automatically generate certificates");
+            tracing::info!(path = %cert_file.display(), "created cert file");
+            tracing::info!(path = %key_file.display(), "created key file");
         }
         Ok(Tls {
             cert_file: Some(cert_file),
@@ -85,11 +87,9 @@ fn generate(hosts: &[String], validity_years: u32) -> Result<(String, String), E
     wanted.key_usages = vec![
         KeyUsagePurpose::DigitalSignature,
         KeyUsagePurpose::KeyEncipherment,
-        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
     ];
-    // A peer shows the same certificate when it dials.
-    wanted.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let now = SystemTime::now();
     wanted.not_before = now.into();
     wanted.not_after = (now + YEAR * validity_years).into();

@@ -18,11 +18,13 @@ use crate::bind::Acceptor;
 use crate::connection::{Connection, Remote};
 use crate::error::with_sources;
 use crate::gathering::gather;
-use crate::handshake::{Established, Terms, establish};
+use crate::half_open::HalfOpen;
+use crate::handshake::{Established, Refused, Terms, establish};
 use crate::lenient::Lenient;
 use crate::mux::{Mux, Routers};
 use crate::opening::Opening;
 use crate::options::ListenOptions;
+use crate::refusals::{Refusals, Role};
 use crate::socket::Socket;
 
 /// How many bytes a client may send on one stream before it must wait for us: the largest request
@@ -40,13 +42,6 @@ const MAX_HEADER_LIST_SIZE: u32 = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(5);
 const ACCEPT_PAUSE_LIMIT: Duration = Duration::from_secs(1);
 
-/// Which of a member's doors this is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Client,
-    Peer,
-}
-
 /// One bound address and whom it lets in.
 pub(crate) struct Door {
     pub(crate) acceptor: Acceptor,
@@ -61,6 +56,7 @@ pub(crate) struct Limits {
     keepalive_timeout: Duration,
     shutdown_grace: Duration,
     max_connections: usize,
+    max_handshakes: usize,
 }
 
 impl Limits {
@@ -72,6 +68,7 @@ impl Limits {
             keepalive_timeout: options.keepalive_timeout,
             shutdown_grace: options.shutdown_grace,
             max_connections: options.max_connections.min(Semaphore::MAX_PERMITS),
+            max_handshakes: options.max_handshakes,
         }
     }
 
@@ -95,7 +92,7 @@ impl Limits {
 /// What the tasks of a listener share.
 struct Shared {
     limits: Limits,
-    role: Role,
+    refusals: Arc<Refusals>,
     routers: Arc<Routers>,
     tasks: TaskTracker,
     /// No more connections and requests.
@@ -119,7 +116,7 @@ pub(crate) async fn serve(
     let grace = limits.shutdown_grace;
     let shared = Arc::new(Shared {
         limits,
-        role,
+        refusals: Refusals::new(role),
         routers,
         tasks: TaskTracker::new(),
         shutdown: shutdown.clone(),
@@ -158,6 +155,7 @@ async fn accept_all(door: Door, shared: Arc<Shared>) {
     let Door { acceptor, terms } = door;
     let terms = Arc::new(terms);
     let places = Arc::new(Semaphore::new(shared.limits.max_connections));
+    let half_open = HalfOpen::new(shared.limits.max_handshakes);
     let mut pause = ACCEPT_PAUSE;
     loop {
         let place = tokio::select! {
@@ -174,8 +172,9 @@ async fn accept_all(door: Door, shared: Arc<Shared>) {
             Ok((socket, remote)) => {
                 pause = ACCEPT_PAUSE;
                 let (shared, terms) = (Arc::clone(&shared), Arc::clone(&terms));
+                let half_open = Arc::clone(&half_open);
                 shared.tasks.clone().spawn(async move {
-                    attend(socket, remote, &terms, &shared).await;
+                    attend(socket, remote, &terms, &half_open, &shared).await;
                     drop(place);
                 });
             }
@@ -198,28 +197,32 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// One connection, from its first byte to its end.
-async fn attend(socket: Socket, remote: Remote, terms: &Terms, shared: &Shared) {
-    let established = tokio::select! {
-        biased;
-        () = shared.shutdown.cancelled() => return,
-        established = establish(socket, remote, terms) => established,
+async fn attend(
+    socket: Socket,
+    remote: Remote,
+    terms: &Terms,
+    half_open: &Arc<HalfOpen>,
+    shared: &Shared,
+) {
+    let established = {
+        let seat = half_open.enter();
+        tokio::select! {
+            biased;
+            () = shared.shutdown.cancelled() => return,
+            established = establish(socket, remote, terms) => established,
+            reason = seat.dismissed() => Err(Refused::because(reason)),
+        }
     };
     match established {
         Ok(Established::Plain(stream, connection)) => serve_http(stream, connection, shared).await,
         Ok(Established::Tls(stream, connection)) => serve_http(stream, connection, shared).await,
         Ok(Established::Closed) => {}
-        Err(error) => match shared.role {
-            Role::Client => tracing::warn!(
-                "remote-addr" = %remote,
-                error,
-                "rejected connection on client endpoint"
-            ),
-            Role::Peer => tracing::warn!(
-                "remote-addr" = %remote,
-                error,
-                "rejected connection on peer endpoint"
-            ),
-        },
+        Err(refused) => {
+            if let Some(told_later) = shared.refusals.note(remote, &refused) {
+                let shutdown = shared.shutdown.clone();
+                shared.tasks.spawn(async move { shutdown.run_until_cancelled(told_later).await });
+            }
+        }
     }
 }
 
@@ -233,7 +236,7 @@ where
     let mux = Mux { routers: Arc::clone(&shared.routers), connection };
     let arrivals = Arrivals::default();
     let http = shared.limits.http(arrivals.clone());
-    let served = pin!(http.serve_connection(TokioIo::new(io), mux));
+    let served = pin!(http.serve_connection_with_upgrades(TokioIo::new(io), mux));
     let mut attendance = Attendance::new(served, arrivals, outlet);
     let ended = tokio::select! {
         ended = &mut attendance => ended,

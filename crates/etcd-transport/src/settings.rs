@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::ServerName;
 
-use crate::material::{Material, Paths};
 use crate::verify::Rules;
 use crate::{Error, ciphers};
 
@@ -27,8 +25,8 @@ pub struct Tls {
     /// The authorities the other side's certificate must come from. A listener that has this asks
     /// for client certificates, as etcd does. Without it the machine's own authorities count.
     pub trusted_ca_file: Option<PathBuf>,
-    /// A revocation list, DER or PEM: listeners refuse every client certificate whose serial
-    /// number stands on it.
+    /// A revocation list, DER or PEM: listeners refuse every client that shows a certificate whose
+    /// serial number stands on it, and while it cannot be read, every client that shows one.
     pub crl_file: Option<PathBuf>,
     /// Whether listeners ask for client certificates also without `trusted_ca_file`.
     pub client_cert_auth: bool,
@@ -111,23 +109,20 @@ impl Tls {
         }
     }
 
-    pub(crate) fn rules(&self, paths: &Paths, material: &Material) -> Result<Rules, Error> {
+    pub(crate) fn rules(&self) -> Result<Rules, Error> {
         if !self.allowed_common_names.is_empty() && !self.allowed_hostnames.is_empty() {
+            let quoted = |names: &[String]| {
+                names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(" ")
+            };
             return Err(Error::TlsSettings(format!(
                 "AllowedCNs and AllowedHostnames are mutually exclusive (cns=[{}], hostnames=[{}])",
-                self.allowed_common_names.join(" "),
-                self.allowed_hostnames.join(" "),
+                quoted(&self.allowed_common_names),
+                quoted(&self.allowed_hostnames),
             )));
         }
-        let hostnames = self.allowed_hostnames.iter().map(|name| {
-            ServerName::try_from(name.clone()).map_err(|_| {
-                Error::TlsSettings(format!("allowed hostname {name} is no DNS name or IP address"))
-            })
-        });
         Ok(Rules {
             common_names: self.allowed_common_names.clone(),
-            hostnames: hostnames.collect::<Result<_, _>>()?,
-            revoked: paths.revoked_serials(material)?,
+            hostnames: self.allowed_hostnames.clone(),
             authorities: Vec::new(),
         })
     }

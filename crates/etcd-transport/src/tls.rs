@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
-use crate::Error;
 use crate::configure::{self, ClientConfigs};
-use crate::material::{Material, Paths};
+use crate::following::Following;
+use crate::material::Paths;
+use crate::revocation::Revocation;
 use crate::settings::Tls;
+use crate::{Error, ciphers};
 
 /// What a listener needs for TLS. Cheap to clone.
 ///
-/// Every handshake reads the files anew, as etcd's do, and builds a new configuration when they
-/// differ. While a file is broken, handshakes fail and the log says why.
+/// Every handshake looks whether the files have changed and takes what they hold now. Files that
+/// cannot be used leave everything as it was, and the log says why, once. The revocation list is
+/// another matter: while it cannot be read, every client that shows a certificate is refused, as
+/// by etcd.
 #[derive(Clone)]
-pub struct ServerTls(Arc<Following<ServerConfig>>);
+pub struct ServerTls {
+    following: Arc<Following<ServerConfig>>,
+    revocation: Option<Arc<Revocation>>,
+}
 
 /// What a dialer needs for TLS. Cheap to clone; it follows its files as [`ServerTls`] does.
 #[derive(Clone)]
@@ -36,12 +42,14 @@ impl Tls {
         };
         // The dialers' pair is checked here too, so that one start finds every mistake.
         self.client_identity()?;
-        let paths = Paths {
-            identity: Some(identity),
-            authorities: self.trusted_ca_file.clone(),
-            revoked: self.crl_file.clone(),
-        };
-        Following::start(self, paths, configure::server).map(|follow| ServerTls(Arc::new(follow)))
+        let paths = Paths { identity: Some(identity), authorities: self.trusted_ca_file.clone() };
+        let unspoken = ciphers::unspoken(&self.cipher_suites);
+        if !unspoken.is_empty() {
+            tracing::warn!(suites = ?unspoken, "these cipher suites are not safe and never spoken");
+        }
+        let crl_file = self.crl_file.clone();
+        let following = Following::start(self, paths, configure::server)?;
+        Ok(ServerTls { following, revocation: crl_file.as_deref().map(Revocation::new) })
     }
 
     /// Reads and checks what a dialer needs. It shows `client_cert_file`, else `cert_file`, else
@@ -54,62 +62,26 @@ impl Tls {
             Some(identity) => Some(identity),
             None => self.identity()?,
         };
-        let paths = Paths { identity, authorities: self.trusted_ca_file.clone(), revoked: None };
-        Following::start(self, paths, configure::client).map(|follow| ClientTls(Arc::new(follow)))
+        let paths = Paths { identity, authorities: self.trusted_ca_file.clone() };
+        Following::start(self, paths, configure::client).map(ClientTls)
     }
 }
 
 impl ServerTls {
-    /// The configuration for one handshake. Reads files: not for an async thread.
-    pub(crate) fn current(&self) -> Result<Arc<ServerConfig>, Error> {
-        self.0.current()
+    /// The configuration for one handshake.
+    pub(crate) async fn current(&self) -> Arc<ServerConfig> {
+        self.following.current().await
+    }
+
+    /// The list of those that are refused though their certificates are in order.
+    pub(crate) fn revocation(&self) -> Option<&Arc<Revocation>> {
+        self.revocation.as_ref()
     }
 }
 
 impl ClientTls {
-    /// The configurations for one handshake. Reads files: not for an async thread.
-    pub(crate) fn current(&self) -> Result<Arc<ClientConfigs>, Error> {
-        self.0.current()
-    }
-}
-
-/// A configuration and the file contents it was built from.
-struct Built<C> {
-    material: Material,
-    config: Arc<C>,
-}
-
-/// A configuration that is built again when its files change.
-///
-/// Contents are compared, not times: a file replaced within a clock tick is noticed too, and the
-/// few kilobytes cost little beside a handshake.
-struct Following<C> {
-    settings: Tls,
-    paths: Paths,
-    build: fn(&Tls, &Paths, &Material) -> Result<C, Error>,
-    latest: ArcSwap<Built<C>>,
-}
-
-impl<C> Following<C> {
-    fn start(
-        settings: Tls,
-        paths: Paths,
-        build: fn(&Tls, &Paths, &Material) -> Result<C, Error>,
-    ) -> Result<Following<C>, Error> {
-        let material = paths.read()?;
-        let config = Arc::new(build(&settings, &paths, &material)?);
-        let latest = ArcSwap::from_pointee(Built { material, config });
-        Ok(Following { settings, paths, build, latest })
-    }
-
-    fn current(&self) -> Result<Arc<C>, Error> {
-        let material = self.paths.read()?;
-        let latest = self.latest.load();
-        if latest.material == material {
-            return Ok(Arc::clone(&latest.config));
-        }
-        let config = Arc::new((self.build)(&self.settings, &self.paths, &material)?);
-        self.latest.store(Arc::new(Built { material, config: Arc::clone(&config) }));
-        Ok(config)
+    /// The configurations for one handshake.
+    pub(crate) async fn current(&self) -> Arc<ClientConfigs> {
+        self.0.current().await
     }
 }

@@ -1,6 +1,5 @@
 //! What etcd asks of the other side's certificate beyond a valid chain.
 
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -23,8 +22,6 @@ enum Refusal {
     /// etcd's words, which operators look for.
     #[error("client certificate authentication failed")]
     NotAllowed,
-    #[error("certificate with serial number {0} is revoked")]
-    Revoked(String),
     #[error("certificate cannot be read: {0}")]
     Unreadable(String),
 }
@@ -41,27 +38,13 @@ pub(crate) struct Rules {
     /// When not empty, the leaf's common name must be one of these.
     pub(crate) common_names: Vec<String>,
     /// When not empty, the leaf must be valid for one of these host names or IP addresses.
-    pub(crate) hostnames: Vec<ServerName<'static>>,
-    /// Serial numbers refused anywhere in the presented chain. etcd does not compare the issuer.
-    pub(crate) revoked: HashSet<Vec<u8>>,
+    pub(crate) hostnames: Vec<String>,
     /// The configured authorities themselves.
     pub(crate) authorities: Vec<CertificateDer<'static>>,
 }
 
 impl Rules {
-    fn check(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-    ) -> Result<(), Error> {
-        if !self.revoked.is_empty() {
-            for presented in std::iter::once(end_entity).chain(intermediates) {
-                let serial = certificate::serial_number(presented).map_err(Refusal::Unreadable)?;
-                if self.revoked.contains(&serial) {
-                    return Err(Refusal::Revoked(hex(&serial)).into());
-                }
-            }
-        }
+    fn check(&self, end_entity: &CertificateDer<'_>) -> Result<(), Error> {
         if !self.common_names.is_empty() {
             let facts = certificate::facts(end_entity).map_err(Refusal::Unreadable)?;
             if !facts.common_name.is_some_and(|name| self.common_names.contains(&name)) {
@@ -70,7 +53,8 @@ impl Rules {
         }
         if !self.hostnames.is_empty() {
             let leaf = ParsedCertificate::try_from(end_entity)?;
-            if !self.hostnames.iter().any(|name| verify_server_name(&leaf, name).is_ok()) {
+            let facts = certificate::facts(end_entity).map_err(Refusal::Unreadable)?;
+            if !self.hostnames.iter().any(|name| is_valid_for(&leaf, &facts.dns_names, name)) {
                 return Err(Refusal::NotAllowed.into());
             }
         }
@@ -100,6 +84,16 @@ impl Rules {
     }
 }
 
+/// Whether a certificate is valid for a name that the operator allows. What is neither a DNS name
+/// nor an address, such as `*.example.com`, must stand in the certificate as it is.
+fn is_valid_for(leaf: &ParsedCertificate<'_>, dns_names: &[String], allowed: &str) -> bool {
+    let address = allowed.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    match ServerName::try_from(address.unwrap_or(allowed)) {
+        Ok(name) => verify_server_name(leaf, &name).is_ok(),
+        Err(_) => dns_names.iter().any(|name| name.eq_ignore_ascii_case(allowed)),
+    }
+}
+
 /// A verifier of chains, and the rules on top of it.
 #[derive(Debug)]
 pub(crate) struct Verifier<V: ?Sized> {
@@ -125,7 +119,7 @@ impl ClientCertVerifier for Verifier<dyn ClientCertVerifier> {
         } else if let Err(refused) = self.chain.verify_client_cert(end_entity, intermediates, now) {
             self.rules.accept_authority_itself(refused, end_entity, now)?;
         }
-        self.rules.check(end_entity, intermediates)?;
+        self.rules.check(end_entity)?;
         Ok(ClientCertVerified::assertion())
     }
 
@@ -180,7 +174,7 @@ impl ServerCertVerifier for Verifier<dyn ServerCertVerifier> {
             self.rules.accept_authority_itself(refused, end_entity, now)?;
             verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
         }
-        self.rules.check(end_entity, intermediates)?;
+        self.rules.check(end_entity)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -247,8 +241,4 @@ impl ServerCertVerifier for AnyServer {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

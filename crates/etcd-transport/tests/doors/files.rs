@@ -130,6 +130,6 @@ fn settings_that_contradict_each_other_are_refused_in_etcds_words() {
     };
     assert_eq!(
         files.check(&lists),
-        "AllowedCNs and AllowedHostnames are mutually exclusive (cns=[a], hostnames=[b])"
+        "AllowedCNs and AllowedHostnames are mutually exclusive (cns=[\"a\"], hostnames=[\"b\"])"
     );
 }

@@ -36,6 +36,11 @@ impl Journal {
             seen.push_str(&line);
         }
     }
+
+    /// The lines that were written until now and not read.
+    pub(crate) fn lines(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.lines.try_recv().ok()).collect()
+    }
 }
 
 #[derive(Clone)]

@@ -5,8 +5,11 @@ mod member;
 mod journal;
 
 mod authorities;
+mod crowds;
 mod dialing;
 mod files;
 mod identity;
 mod ports;
+mod revocation;
+mod rotation;
 mod shutdown;
