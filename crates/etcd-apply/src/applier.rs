@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use etcd_auth::{Auth, Identity, Store};
+use etcd_figures::Lap;
 use etcd_lease::{Clock, Lessor};
 use etcd_mvcc::{Mvcc, Writer};
 use etcd_nesting::with_room;
@@ -17,7 +18,7 @@ use crate::command::Command;
 use crate::execute::{self, Answering};
 use crate::leased_txn::LeasedTxn;
 use crate::permits::Permits;
-use crate::{Answer, Cluster, Error, Refusal, Reply, Views, gates, leases, range};
+use crate::{Answer, Cluster, Error, Kind, Outcome, Refusal, Reply, Views, gates, leases, range};
 
 /// The key of field 4 of a command, the put, which is a message.
 const PUT_KEY: u8 = 4 << 3 | 2;
@@ -75,6 +76,7 @@ impl Applier {
         self.news = self.views.hub.news();
         let mut batch = Batch::with_room(entries.iter().map(room).sum());
         let mut replies = Vec::new();
+        let mut lap = Lap::begin();
         for entry in entries {
             self.position = entry.position;
             match &entry.payload {
@@ -83,7 +85,9 @@ impl Applier {
                 Payload::Commands(proposals) => {
                     replies.reserve(proposals.len());
                     for proposal in proposals {
-                        replies.push(self.apply_proposal(proposal, &mut batch)?);
+                        let (kind, reply) = self.apply_proposal(proposal, &mut batch)?;
+                        self.views.figures.note_command(kind, outcome(&reply), lap.end());
+                        replies.push(reply);
                     }
                 }
             }
@@ -104,25 +108,31 @@ impl Applier {
         Arc::make_mut(&mut self.cluster).reconcile(membership, batch)
     }
 
-    fn apply_proposal(&mut self, proposal: &Proposal, batch: &mut Batch) -> Result<Reply, Error> {
+    fn apply_proposal(
+        &mut self,
+        proposal: &Proposal,
+        batch: &mut Batch,
+    ) -> Result<(Kind, Reply), Error> {
         let answering = match proposal.awaited {
             true => Answering::Wanted,
             false => Answering::Spared,
         };
+        let mut kind = Kind::Unknown;
         let answer = Command::decode(proposal.command.clone()).map_err(Error::from).and_then(
             |(by, command)| {
+                kind = command.kind();
                 // How deep a txn may be must not depend on the stack that a member happens to have.
                 with_room(command.levels(), || self.execute(&by, command, answering, batch))
             },
         );
         match answer {
-            Ok(answer) => Ok(Ok(answer)),
+            Ok(answer) => Ok((kind, Ok(answer))),
             Err(Error::Refused(refusal)) => {
                 if refusal == Refusal::Malformed {
                     let bytes = proposal.command.len();
                     tracing::error!(id = proposal.id, bytes, "a malformed command was refused");
                 }
-                Ok(Err(refusal))
+                Ok((kind, Err(refusal)))
             }
             Err(error) => Err(error),
         }
@@ -170,6 +180,8 @@ impl Applier {
             }
             Command::Compaction(request) => {
                 self.writer.compact(request.revision, batch)?;
+                // etcd reads the revision of its answer by a range.
+                self.views.mvcc.figures().ranges.raise();
                 let header = range::header(self.writer.revision());
                 Answer::Compaction(CompactionResponse { header })
             }
@@ -229,6 +241,14 @@ impl Applier {
         let result = change(&mut txn);
         self.news.add(txn.finish().events);
         result
+    }
+}
+
+/// A compaction of what is compacted counts as done, as in etcd.
+fn outcome(reply: &Reply) -> Outcome {
+    match reply {
+        Ok(_) | Err(Refusal::Compacted) => Outcome::Done,
+        Err(_) => Outcome::Refused,
     }
 }
 

@@ -12,7 +12,7 @@ use etcd_proto::etcdserverpb::{
 };
 use etcd_storage::Batch;
 
-use crate::Refusal;
+use crate::{Kind, Refusal};
 
 /// A command on the store of users and roles. Questions are commands too, as in etcd: their answer
 /// is as new as a change's.
@@ -92,6 +92,29 @@ impl AuthCommand {
             .or_else(|| request.auth_enable.take().map(|_| C::Enable))
             .or_else(|| request.auth_disable.take().map(|_| C::Disable))
             .or_else(|| request.auth_status.take().map(|_| C::Status))
+    }
+
+    /// Its kind.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            AuthCommand::Enable => Kind::AuthEnable,
+            AuthCommand::Disable => Kind::AuthDisable,
+            AuthCommand::Status => Kind::AuthStatus,
+            AuthCommand::Authenticate(_) => Kind::Authenticate,
+            AuthCommand::UserAdd(_) => Kind::AuthUserAdd,
+            AuthCommand::UserDelete(_) => Kind::AuthUserDelete,
+            AuthCommand::UserGet(_) => Kind::AuthUserGet,
+            AuthCommand::UserChangePassword(_) => Kind::AuthUserChangePassword,
+            AuthCommand::UserGrantRole(_) => Kind::AuthUserGrantRole,
+            AuthCommand::UserRevokeRole(_) => Kind::AuthUserRevokeRole,
+            AuthCommand::UserList => Kind::AuthUserList,
+            AuthCommand::RoleList => Kind::AuthRoleList,
+            AuthCommand::RoleAdd(_) => Kind::AuthRoleAdd,
+            AuthCommand::RoleDelete(_) => Kind::AuthRoleDelete,
+            AuthCommand::RoleGet(_) => Kind::AuthRoleGet,
+            AuthCommand::RoleGrantPermission(_) => Kind::AuthRoleGrantPermission,
+            AuthCommand::RoleRevokePermission(_) => Kind::AuthRoleRevokePermission,
+        }
     }
 
     /// Whether the caller may give this command (the rules of etcd 3.7.1).

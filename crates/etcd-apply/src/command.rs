@@ -10,9 +10,9 @@ use etcd_proto::etcdserverpb::{
 };
 use etcd_proto::membershippb::{ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
 
-use crate::Refusal;
 use crate::auth::AuthCommand;
 use crate::cost::{LEASE_COST, put_cost, txn_cost};
+use crate::{Kind, Refusal};
 
 /// The request that a replicated `InternalRaftRequest` holds.
 #[derive(Debug)]
@@ -41,6 +41,24 @@ impl Command {
         let header = parts.header.take().unwrap_or_default();
         let caller = Identity { user: header.username, revision: header.auth_revision };
         Ok((caller, Command::of(parts).ok_or(Refusal::Malformed)?))
+    }
+
+    /// Its kind.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Command::Put(_) => Kind::Put,
+            Command::DeleteRange(_) => Kind::DeleteRange,
+            Command::Txn(_) => Kind::Txn,
+            Command::Compaction(_) => Kind::Compaction,
+            Command::Alarm(_) => Kind::Alarm,
+            Command::LeaseGrant(_) => Kind::LeaseGrant,
+            Command::LeaseRevoke(_) | Command::LeaseExpire(_) => Kind::LeaseRevoke,
+            Command::LeaseCheckpoint(_) => Kind::LeaseCheckpoint,
+            Command::Auth(command) => command.kind(),
+            Command::PublishMember(_) => Kind::ClusterMemberAttrSet,
+            Command::SetVersion(_) => Kind::ClusterVersionSet,
+            Command::Unsupported(_) => Kind::Unknown,
+        }
     }
 
     /// What it counts against the quota, in bytes.

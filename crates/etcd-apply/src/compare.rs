@@ -9,14 +9,14 @@ use etcd_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnio
 
 use crate::Error;
 
-/// Whether all conditions hold in what `reader` sees.
-pub(crate) fn all_hold(reader: &Reader<'_>, compares: &[Compare]) -> Result<bool, Error> {
-    for compare in compares {
+/// Whether all conditions hold in what `reader` sees, and how many of them were looked at.
+pub(crate) fn all_hold(reader: &Reader<'_>, compares: &[Compare]) -> Result<(bool, u64), Error> {
+    for (looked_at, compare) in (1..).zip(compares) {
         if !holds(reader, compare)? {
-            return Ok(false);
+            return Ok((false, looked_at));
         }
     }
-    Ok(true)
+    Ok((true, compares.len() as u64))
 }
 
 /// Whether a condition holds for every live key that it names; for none at all, see

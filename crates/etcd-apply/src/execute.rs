@@ -83,6 +83,7 @@ pub(crate) fn txn(
         plan.check(&reader, &|id| txn.has_lease(id))?;
         plan
     };
+    txn.count_reads(plan.reads());
     let response = run(txn, &plan, answering)?;
     Ok(TxnResponse { header: range::header(txn.revision()), ..response })
 }

@@ -39,8 +39,13 @@ impl<'a> LeasedTxn<'a> {
         self.keys.reader()
     }
 
+    /// See [`WriteTxn::count_reads`].
+    pub(crate) fn count_reads(&mut self, reads: u64) {
+        self.keys.count_reads(reads);
+    }
+
     /// See [`WriteTxn::range`].
-    pub(crate) fn range(&self, query: &RangeQuery) -> Result<RangeResult, Error> {
+    pub(crate) fn range(&mut self, query: &RangeQuery) -> Result<RangeResult, Error> {
         Ok(self.keys.range(query)?)
     }
 

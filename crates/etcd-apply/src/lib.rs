@@ -10,12 +10,15 @@
 //!   member: what it refuses has been done all the same.
 //! - [`Reply`] is what a command's caller gets back: an [`Answer`], or the [`Refusal`] that every
 //!   member came to.
+//! - [`Figures`] times commands by their [`Kind`], for whoever looks on; it decides nothing.
 //!
 //! Never in this crate: a clock, randomness, tasks, the order of a hash map, the network. Whatever
 //! decides here must come out alike on every member and on every replay.
 
 mod refusal;
 mod error;
+mod kind;
+mod figures;
 mod reply;
 mod auth;
 mod command;
@@ -56,6 +59,8 @@ pub use buckets::Buckets;
 pub use cluster::Cluster;
 pub use cost::{LEASE_COST, put_cost, txn_cost};
 pub use error::Error;
+pub use figures::{Figures, Outcome};
+pub use kind::Kind;
 pub use list::List;
 pub use quota::Quota;
 pub use refusal::Refusal;

@@ -15,6 +15,8 @@ use crate::{Error, Refusal};
 pub(crate) struct Plan<'r> {
     /// Whether the conditions held.
     pub(crate) succeeded: bool,
+    /// How many conditions were looked at, but those of nested txns.
+    compared: u64,
     /// What to do, in order.
     pub(crate) steps: Vec<Step<'r>>,
 }
@@ -33,10 +35,21 @@ pub(crate) enum Step<'r> {
 impl<'r> Plan<'r> {
     /// Evaluates the conditions in what `reader` sees.
     pub(crate) fn of(reader: &Reader<'_>, request: &'r TxnRequest) -> Result<Plan<'r>, Error> {
-        let succeeded = all_hold(reader, &request.compare)?;
+        let (succeeded, compared) = all_hold(reader, &request.compare)?;
         let list = if succeeded { &request.success } else { &request.failure };
         let steps = list.iter().map(|operation| Step::of(reader, operation));
-        Ok(Plan { succeeded, steps: steps.collect::<Result<_, Error>>()? })
+        Ok(Plan { succeeded, compared, steps: steps.collect::<Result<_, Error>>()? })
+    }
+
+    /// How often etcd reads before the first step: for each condition, and for each put that
+    /// depends on what is there.
+    pub(crate) fn reads(&self) -> u64 {
+        let steps = self.steps.iter().map(|step| match step {
+            Step::Txn(plan) => plan.reads(),
+            Step::Put(put) => u64::from(put.prev_kv || put.ignore_value || put.ignore_lease),
+            Step::Range(_) | Step::DeleteRange(_) => 0,
+        });
+        self.compared + steps.sum::<u64>()
     }
 
     /// Whether every step can be done. It must be asked before the first effect: a txn that is

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use etcd_auth::Auth;
 use etcd_lease::Lessor;
-use etcd_mvcc::{KeyValues, Mvcc, RangeQuery, RangeResult, Reader};
+use etcd_mvcc::{KeyValues, Mvcc, Operations, RangeQuery, RangeResult, Reader};
 use etcd_proto::etcdserverpb::response_op::Response;
 use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, ResponseOp, TxnRequest, TxnResponse};
 use etcd_raft::Position;
@@ -14,7 +14,7 @@ use etcd_watch::Hub;
 use parking_lot::RwLock;
 
 use crate::plan::{Plan, Step};
-use crate::{Buckets, Cluster, Error, List, Quota, Refusal, range};
+use crate::{Buckets, Cluster, Error, Figures, List, Quota, Refusal, range};
 
 /// How often a read begins anew when a compaction or a snapshot overtakes it. Each needs a whole
 /// one to finish meanwhile.
@@ -37,6 +37,8 @@ pub struct Views {
     pub storage: Storage,
     /// How much room is left there.
     pub quota: Quota,
+    /// What is timed of it.
+    pub figures: Arc<Figures>,
     shared: Arc<Shared>,
 }
 
@@ -58,7 +60,8 @@ impl Views {
     ) -> Views {
         let quota = Quota::new(storage.clone());
         let shared = Shared { cluster: ArcSwap::new(cluster), applied: RwLock::new(applied) };
-        Views { mvcc, hub, lessor, auth, storage, quota, shared: Arc::new(shared) }
+        let figures = Arc::default();
+        Views { mvcc, hub, lessor, auth, storage, quota, figures, shared: Arc::new(shared) }
     }
 
     /// Shows what was committed up to `applied`.
@@ -122,6 +125,7 @@ impl Views {
         read: impl Fn(&Mvcc, &RangeQuery) -> Result<T, etcd_mvcc::Error>,
     ) -> Result<T, Error> {
         let query = range::query(request);
+        self.mvcc.figures().ranges.raise();
         let mut left = READ_ATTEMPTS;
         loop {
             left -= 1;
@@ -140,6 +144,7 @@ impl Views {
     /// # Errors
     /// As [`Views::range`].
     pub fn list(&self, request: &RangeRequest) -> Result<List, Error> {
+        self.mvcc.figures().ranges.raise();
         Ok(List::new(self.mvcc.list(&range::query(request))?))
     }
 
@@ -155,11 +160,15 @@ impl Views {
             let reader = self.mvcc.reader();
             let response = Plan::of(&reader, request).and_then(|plan| {
                 plan.check(&reader, &|id| self.lessor.contains(id))?;
-                read(&reader, &plan)
+                Ok((read(&reader, &plan)?, plan.reads() + plan.steps.len() as u64))
             });
             match response {
                 Err(error) if left > 0 && is_overtaken(&error, &reader, &self.mvcc) => {}
-                response => return response,
+                response => {
+                    let (response, ranges) = response?;
+                    self.mvcc.figures().count(Operations::of_ranges(ranges));
+                    return Ok(response);
+                }
             }
         }
     }

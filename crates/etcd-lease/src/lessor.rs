@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::clock::{Clock, Moment};
 use crate::spread::{MANY_LEASES, spread};
 use crate::state::{Lead, State};
-use crate::{Error, Writer};
+use crate::{Error, Figures, Writer};
 
 /// Leases or keys looked at while the lock is held once: some hundred microseconds.
 const STEP: usize = 1024;
@@ -29,6 +29,7 @@ pub struct Lessor {
 pub(crate) struct Shared {
     pub(crate) state: Mutex<State>,
     pub(crate) clock: Clock,
+    pub(crate) figures: Figures,
 }
 
 /// How a member begins to lead.
@@ -96,7 +97,8 @@ impl Lessor {
         leased: impl IntoIterator<Item = (Bytes, i64)>,
         clock: Clock,
     ) -> Result<(Lessor, Writer), Error> {
-        let shared = Arc::new(Shared { state: Mutex::default(), clock });
+        let figures = Figures::default();
+        let shared = Arc::new(Shared { state: Mutex::default(), clock, figures });
         let mut writer = Writer::new(Arc::clone(&shared));
         writer.reload(storage, leased)?;
         Ok((Lessor { shared }, writer))
@@ -155,7 +157,18 @@ impl Lessor {
             return Ok(Renewal::Expired(Ending(state.wait_for_end(id))));
         }
         state.refresh(id, now);
+        self.shared.figures.renewed.raise();
         Ok(Renewal::Renewed { ttl_seconds })
+    }
+
+    /// What was counted since this member was started.
+    pub fn figures(&self) -> &Figures {
+        &self.shared.figures
+    }
+
+    /// How many leases there are.
+    pub fn count(&self) -> usize {
+        self.shared.state.lock().leases.len()
     }
 
     /// How long a lease lives.

@@ -13,6 +13,7 @@
 //! Never in this crate: deleting a key, proposing a command, a task or thread of its own.
 
 mod error;
+mod figures;
 mod clock;
 mod keys;
 mod state;
@@ -25,6 +26,7 @@ mod lessor_tests;
 
 pub use clock::Clock;
 pub use error::Error;
+pub use figures::Figures;
 pub use lessor::{Due, Ending, Leadership, Lessor, Renewal, TimeToLive};
 pub use writer::Writer;
 

@@ -50,6 +50,8 @@ impl Writer {
         let now = self.shared.clock.now();
         state.refresh(id, now);
         state.plan_checkpoint(id, now);
+        self.shared.figures.granted.raise();
+        self.shared.figures.ttls.note(u64::try_from(ttl_seconds).unwrap_or(0));
         Ok(())
     }
 
@@ -60,6 +62,7 @@ impl Writer {
     pub fn revoke(&mut self, id: i64, batch: &mut Batch) -> Result<Vec<Bytes>, Error> {
         let keys = self.shared.state.lock().remove(id).ok_or(Error::NotFound)?;
         row::delete(batch, id);
+        self.shared.figures.revoked.raise();
         Ok(keys.into_vec())
     }
 

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use etcd_figures::Lap;
 use etcd_storage::{Batch, Table};
 
 use crate::hash::Hasher;
@@ -90,11 +91,14 @@ impl Compactor {
 
     fn carry_out(&self, job: Job, epoch: u64) -> Result<(), Error> {
         tracing::debug!(revision = job.revision, "compaction begins");
+        let begun = Lap::begin();
         let hashed = self.options.hashing == Hashing::On && job.history == JobHistory::Whole;
         if hashed && self.hash(job, epoch)? == Pause::Abandoned {
             return Ok(());
         }
         let Some(removed) = self.remove(job, epoch)? else { return Ok(()) };
+        self.store.figures.compactions.note_time(begun.so_far());
+        self.store.figures.note_compaction();
         tracing::info!(revision = job.revision, removed, "compaction finished");
         self.store.schedule.finish(epoch);
         Ok(())
@@ -131,19 +135,25 @@ impl Compactor {
     fn remove(&self, job: Job, epoch: u64) -> Result<Option<usize>, Error> {
         let (mut removed, mut dropped) = (0, Vec::new());
         let mut from = Some(Vec::new());
+        let mut lap = Lap::begin();
         while let Some(start) = from {
             from = self.store.index.write().compact_from(&start, job.revision, &mut dropped);
             if dropped.len() < self.options.batch_limit && from.is_some() {
                 continue;
             }
+            self.store.figures.index_steps.note_time(lap.end());
             for dropped in dropped.chunks(self.options.batch_limit) {
                 removed += dropped.len();
+                lap = Lap::begin();
                 self.delete(dropped)?;
+                self.store.figures.removals.note_time(lap.end());
+                self.store.figures.compacted.add(dropped.len() as u64);
                 if self.pause(epoch) == Pause::Abandoned {
                     return Ok(None);
                 }
             }
             dropped.clear();
+            lap = Lap::begin();
         }
         if self.store.schedule.pause(epoch, Duration::ZERO) == Pause::Abandoned {
             return Ok(None);

@@ -57,6 +57,10 @@ enum Keep {
 }
 
 impl HashCache {
+    pub(crate) fn newest_first(&self) -> Vec<KeyValueHash> {
+        self.hashes.iter().rev().copied().collect()
+    }
+
     pub(crate) fn get(&self, revision: i64) -> Option<KeyValueHash> {
         self.hashes.iter().find(|hash| hash.hash_revision == revision).copied()
     }

@@ -14,6 +14,7 @@
 //! Never in this crate: lease clocks, users, watchers, gRPC, a thread that outlives a call.
 
 mod error;
+mod figures;
 mod revision;
 mod key_range;
 mod fields;
@@ -42,6 +43,7 @@ pub use compactor::{Compactor, CompactorOptions, Hashing};
 pub use error::Error;
 pub use event::Event;
 pub use fields::{Fields, field_bytes, put_field_head};
+pub use figures::{Figures, Operations};
 pub use hash::KeyValueHash;
 pub use history::{History, HistoryLimits};
 pub use index::KeyState;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use etcd_figures::Lap;
 use etcd_storage::Storage;
 
 use crate::compactor::{Compactor, CompactorOptions};
@@ -15,7 +16,7 @@ use crate::query::{KeyValues, RangeQuery, RangeResult};
 use crate::reader::Reader;
 use crate::store::Store;
 use crate::writer::Writer;
-use crate::{Error, KeyRange};
+use crate::{Error, Figures, KeyRange};
 
 /// How often a read of the current revision begins again. Each time takes a compaction at a
 /// revision that was not there when the read began.
@@ -116,7 +117,15 @@ impl Mvcc {
     /// # Errors
     /// `FutureRevision`, or `Compacted` below the compact revision.
     pub fn hash_kv(&self, revision: i64) -> Result<KeyValueHash, Error> {
-        hash::hash_kv(&self.store, revision)
+        let begun = Lap::begin();
+        let hash = hash::hash_kv(&self.store, revision)?;
+        self.store.figures.hashes.note_time(begun.so_far());
+        Ok(hash)
+    }
+
+    /// The hashes that compactions of this process took, the newest first.
+    pub fn compaction_hashes(&self) -> Vec<KeyValueHash> {
+        self.store.hashes.lock().newest_first()
     }
 
     /// Every live key that belongs to a lease, with the lease, in key order: what a lessor needs to
@@ -147,6 +156,28 @@ impl Mvcc {
     /// Keys in the index: the live ones, and the deleted ones that are not yet compacted.
     pub fn indexed_keys(&self) -> usize {
         self.store.index.read().keys()
+    }
+
+    /// How many keys are live, those of changes included that are not published yet.
+    pub fn live_keys(&self) -> u64 {
+        self.store.index.read().live()
+    }
+
+    /// About how many bytes of memory the index takes, without what keys of several revisions add.
+    /// It is held for short steps only.
+    pub fn index_bytes(&self) -> usize {
+        let bytes = (0..).map_while(|part| self.store.index.read().part_bytes(part));
+        bytes.sum()
+    }
+
+    /// Compactions that are published and not yet carried out.
+    pub fn compaction_backlog(&self) -> usize {
+        self.store.schedule.len()
+    }
+
+    /// What the store has counted and timed of its work since it was opened.
+    pub fn figures(&self) -> &Figures {
+        &self.store.figures
     }
 
     /// The one who carries out compactions; somebody has to [`run`](Compactor::run) it.

@@ -120,6 +120,11 @@ impl Schedule {
         call(done);
     }
 
+    /// How many jobs are not done.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().jobs.len()
+    }
+
     pub(crate) fn stop(&self) {
         self.state.lock().stopping = true;
         self.changed.notify_all();

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use etcd_storage::Storage;
 use parking_lot::{Mutex, RwLock};
 
-use crate::Error;
 use crate::hash::HashCache;
 use crate::index::Index;
 use crate::load::Loaded;
 use crate::schedule::{Job, JobHistory, Schedule};
+use crate::{Error, Figures};
 
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -18,6 +18,7 @@ pub(crate) struct Store {
     pub(crate) index: RwLock<Index>,
     pub(crate) schedule: Schedule,
     pub(crate) hashes: Mutex<HashCache>,
+    pub(crate) figures: Figures,
     /// The newest revision that readers see. Every change up to it is in the index and in storage.
     visible: AtomicI64,
     /// Reads below fail. Invariant: raised before anything below is removed.
@@ -34,6 +35,7 @@ impl Store {
             index: RwLock::new(loaded.index),
             schedule,
             hashes: Mutex::default(),
+            figures: Figures::default(),
             visible: AtomicI64::new(loaded.revision),
             compacted: AtomicI64::new(loaded.compacted),
         })

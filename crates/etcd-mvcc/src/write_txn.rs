@@ -11,7 +11,7 @@ use crate::reader::{Reader, parse};
 use crate::record::{self, Record};
 use crate::revision::{Kind, RecordKey};
 use crate::writer::Writer;
-use crate::{Error, KeyRange, Revision};
+use crate::{Error, KeyRange, Operations, Revision};
 
 /// What to put.
 #[derive(Debug, Clone, Copy)]
@@ -95,11 +95,14 @@ pub struct WriteTxn<'a> {
     changes: usize,
     /// `None` if nobody wants to know of them.
     events: Option<Vec<Event>>,
+    /// For the figures.
+    done: Operations,
 }
 
 impl<'a> WriteTxn<'a> {
     pub(crate) fn new(writer: &'a mut Writer, batch: &'a mut Batch) -> WriteTxn<'a> {
-        WriteTxn { writer, batch, changes: 0, events: Some(Vec::new()) }
+        let done = Operations::default();
+        WriteTxn { writer, batch, changes: 0, events: Some(Vec::new()), done }
     }
 
     /// Keeps no events: nobody is going to be told of them.
@@ -121,8 +124,15 @@ impl<'a> WriteTxn<'a> {
     ///
     /// # Errors
     /// See there.
-    pub fn range(&self, query: &RangeQuery) -> Result<RangeResult, Error> {
+    pub fn range(&mut self, query: &RangeQuery) -> Result<RangeResult, Error> {
+        self.done.ranges += 1;
         self.reader().range(query)
+    }
+
+    /// Counts reads before the first change, such as those of conditions: they are a transaction of
+    /// their own, as in etcd.
+    pub fn count_reads(&mut self, reads: u64) {
+        self.writer.done.add(Operations::of_ranges(reads));
     }
 
     /// Puts one key.
@@ -132,6 +142,7 @@ impl<'a> WriteTxn<'a> {
     pub fn put(&mut self, args: PutArgs<'_>) -> Result<PutOutcome, Error> {
         let PutArgs { key, value, lease, previous } = args;
         let keeps = value.is_none() || lease == LeaseChange::Keep;
+        self.done.ranges += u64::from(keeps || previous == Previous::Wanted);
         let kept = match keeps {
             true => Some(self.reader().state(key)?.ok_or(Error::KeyNotFound)?),
             false => None,
@@ -163,6 +174,8 @@ impl<'a> WriteTxn<'a> {
         previous: Previous,
     ) -> Result<DeleteOutcome, Error> {
         let mut outcome = DeleteOutcome::default();
+        self.done.ranges += u64::from(previous == Previous::Wanted);
+        self.done.deletes += 1;
         let mut cursor = Cursor::new(range, i64::MAX);
         while !cursor.is_done() {
             let mut found = Vec::new();
@@ -188,6 +201,7 @@ impl<'a> WriteTxn<'a> {
 
     /// Ends the transaction.
     pub fn finish(self) -> TxnOutcome {
+        self.writer.done.add(self.done.together());
         let events = self.events.unwrap_or_default();
         TxnOutcome { revision: self.writer.revision, changes: self.changes, events }
     }
@@ -200,6 +214,8 @@ impl<'a> WriteTxn<'a> {
         previous: Previous,
     ) -> Result<PutOutcome, Error> {
         let revision = self.next_revision();
+        self.done.puts += 1;
+        self.done.put_bytes += (key.len() + value.len()) as u64;
         let changed = self.writer.change(key, revision, Change::Put { lease });
         let KeyState { create_revision, version, .. } =
             changed.after.expect("a put makes its key live");

@@ -11,7 +11,7 @@ use crate::reader::Reader;
 use crate::schedule::{Job, JobHistory};
 use crate::store::Store;
 use crate::write_txn::WriteTxn;
-use crate::{Error, Revision};
+use crate::{Error, Operations, Revision};
 
 /// The applier's handle. There is one for each store.
 ///
@@ -30,12 +30,15 @@ pub struct Writer {
     pub(crate) pending: Pending,
     /// Compactions not yet published.
     scheduled: Vec<Job>,
+    /// What transactions did that is not yet published.
+    pub(crate) done: Operations,
 }
 
 impl Writer {
     pub(crate) fn new(store: Arc<Store>) -> Writer {
         let (revision, compacted) = (store.visible(), store.compacted());
-        Writer { store, revision, compacted, pending: Pending::default(), scheduled: Vec::new() }
+        let (pending, done) = (Pending::default(), Operations::default());
+        Writer { store, revision, compacted, pending, scheduled: Vec::new(), done }
     }
 
     /// The main revision after all changes, published or not.
@@ -88,6 +91,7 @@ impl Writer {
     pub fn publish(&mut self) {
         self.store.publish(self.revision, self.compacted);
         self.pending.clear();
+        self.store.figures.count(std::mem::take(&mut self.done));
         if !self.scheduled.is_empty() {
             self.store.schedule.push(self.scheduled.drain(..));
         }

@@ -54,8 +54,9 @@ impl<M: StateMachine> Barrier<M> {
         tasks: Tasks,
     ) -> Readers {
         let (sender, readers) = mpsc::channel(QUEUE);
-        let barrier = Barrier { raft, peers, leader, applied, readers, tasks: tasks.clone() };
-        tasks.spawn_beside_callers(barrier.run());
+        let beside = tasks.clone();
+        let barrier = Barrier { raft, peers, leader, applied, readers, tasks };
+        beside.spawn_beside_callers(barrier.run());
         sender
     }
 
@@ -66,8 +67,11 @@ impl<M: StateMachine> Barrier<M> {
         while self.readers.recv_many(&mut waiting, QUEUE).await > 0 {
             match self.round(&mut waiting).await {
                 Round::Confirmed(index) => self.release(std::mem::take(&mut waiting), index),
-                Round::LeaderChanged => answer(&mut waiting, &Err(ReadError::LeaderChanged)),
-                Round::Abandoned => {}
+                Round::LeaderChanged => {
+                    self.peers.figures().barriers_failed.raise();
+                    answer(&mut waiting, &Err(ReadError::LeaderChanged));
+                }
+                Round::Abandoned => self.peers.figures().barriers_slow.raise(),
             }
         }
     }
@@ -94,7 +98,7 @@ impl<M: StateMachine> Barrier<M> {
                     Ok(()) = watch.changed_since(changes) => return Round::LeaderChanged,
                     () = tokio::time::sleep(RETRY_AFTER) => {}
                 },
-                Err(_) => {}
+                Err(_) => self.peers.figures().barriers_slow.raise(),
             }
         }
     }

@@ -16,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Request, Streaming};
 
+use crate::PeerFigures;
 use crate::tasks::Tasks;
 
 /// Makes a channel to the peer URLs of one member, or says why it cannot. A new one is made for every
@@ -81,7 +82,13 @@ struct Outgoing {
 
 impl Link {
     /// `silence` is how long a message may stay unanswered before the connection is given up.
-    pub(crate) fn open(route: Route, connect: Connect, silence: Duration, tasks: &Tasks) -> Link {
+    pub(crate) fn open(
+        route: Route,
+        connect: Connect,
+        silence: Duration,
+        figures: Arc<PeerFigures>,
+        tasks: &Tasks,
+    ) -> Link {
         let (queue, outgoing) = mpsc::unbounded_channel();
         let active = Arc::new(Active::default());
         let driver = Driver {
@@ -94,6 +101,7 @@ impl Link {
             next_sequence: 1,
             refused_until: None,
             last_failure: String::new(),
+            figures,
         };
         tasks.spawn(driver.run());
         Link { queue, active }
@@ -135,6 +143,7 @@ struct Driver {
     refused_until: Option<Instant>,
     /// Said once in the log, not with every attempt.
     last_failure: String,
+    figures: Arc<PeerFigures>,
 }
 
 /// How long a failed connection is not tried again.
@@ -150,8 +159,10 @@ impl Driver {
             match self.connect().await {
                 Ok((requests, answers)) => {
                     *self.active.since.lock() = Some(Instant::now());
+                    self.figures.connected();
                     let reason = self.converse(first, requests, answers).await;
                     *self.active.since.lock() = None;
+                    self.figures.disconnected();
                     self.fail_pending(&reason);
                     self.note_failure(&reason);
                 }
@@ -214,6 +225,7 @@ impl Driver {
                 answer = answers.message() => match answer {
                     Ok(Some(answered)) => {
                         last_heard = Instant::now();
+                        self.figures.received_bytes.add(answered.encoded_len() as u64);
                         for message in answered.messages {
                             if let Some(caller) = self.pending.remove(&message.sequence) {
                                 // A caller that gave up needs no answer.
@@ -247,6 +259,7 @@ impl Driver {
             let room = bytes < BATCH_BYTES && messages.len() < BATCH_MESSAGES;
             next = room.then(|| self.outgoing.try_recv().ok()).flatten();
         }
+        self.figures.sent_bytes.add(bytes as u64);
         MessageBatch { messages }
     }
 
@@ -261,6 +274,7 @@ impl Driver {
     }
 
     fn note_failure(&mut self, reason: &str) {
+        self.figures.send_failures.raise();
         if self.last_failure != reason {
             let urls = self.route.urls.join(",");
             tracing::warn!(peer = %self.route.to, %urls, error = reason, "lost stream to peer");

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use etcd_proto::raftpb::{self, EntryType, MembershipRecord};
@@ -20,7 +20,7 @@ use crate::openraft_types::{
     Commands, LogId, Membership as OpenraftMembership, RaftEntry, RaftPayload, TypeConfig, Vote,
 };
 use crate::tasks::Hold;
-use crate::{Error, Membership, Position};
+use crate::{Error, LogFacts, Membership, Position};
 
 /// Bytes of recent entries kept in memory for replication and apply.
 const TAIL_BYTES: usize = 16 << 20;
@@ -42,6 +42,34 @@ const COMMITTED: &str = "committed";
 #[derive(Clone)]
 pub(crate) struct LogStore {
     shared: Arc<Shared>,
+}
+
+/// A look at a log that does not keep it open. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct LogView {
+    shared: Weak<Shared>,
+}
+
+impl LogView {
+    /// The log as it is; nothing once it is closed.
+    pub(crate) fn facts(&self) -> Option<LogFacts> {
+        let Shared { log, tail, .. } = &*self.shared.upgrade()?;
+        let tail = tail.lock();
+        let (entries_in_memory, bytes_in_memory) = (tail.entries.len(), tail.bytes);
+        let (purged, last) = (Position::of(tail.purged).index, Position::of(tail.last).index);
+        drop(tail);
+        Some(LogFacts {
+            groups: log.figures().groups.distribution(),
+            syncs: log.figures().syncs.distribution(),
+            written_bytes: log.figures().bytes.get(),
+            queue: log.queue_len() as u64,
+            first: if last > purged { purged + 1 } else { 0 },
+            last: if last > purged { last } else { 0 },
+            entries_in_memory: entries_in_memory as u64,
+            bytes_in_memory: bytes_in_memory as u64,
+            engine: log.engine(),
+        })
+    }
 }
 
 struct Shared {
@@ -106,6 +134,11 @@ impl LogStore {
             _hold: hold,
         };
         Ok(LogStore { shared: Arc::new(shared) })
+    }
+
+    /// For those who look on.
+    pub(crate) fn view(&self) -> LogView {
+        LogView { shared: Arc::downgrade(&self.shared) }
     }
 
     /// Whether nothing was ever written: no entry, no vote.

@@ -16,7 +16,7 @@ use crate::openraft_types::{
 use crate::snapshot::{Scratch, SnapshotFiles};
 use crate::tasks::{Hold, Tasks};
 use crate::waiters::{Reply, Waiters};
-use crate::{Applied, Entry, Membership, Payload, Position, Proposal, StateMachine};
+use crate::{Applied, Entry, Figures, Membership, Payload, Position, Proposal, StateMachine};
 
 /// Entries that are applied in one batch at most.
 const APPLY_ENTRIES: usize = 64;
@@ -39,6 +39,7 @@ struct Applier<M: StateMachine> {
     waiters: Arc<Waiters<M::Reply>>,
     position: watch::Sender<Position>,
     failure: Failure,
+    figures: Arc<Figures>,
     hold: Hold,
 }
 
@@ -49,10 +50,11 @@ impl<M: StateMachine> Machine<M> {
         waiters: Arc<Waiters<M::Reply>>,
         position: watch::Sender<Position>,
         failure: Failure,
+        figures: Arc<Figures>,
         tasks: Tasks,
     ) -> Machine<M> {
         let hold = tasks.hold();
-        let applier = Applier { machine, applied, waiters, position, failure, hold };
+        let applier = Applier { machine, applied, waiters, position, failure, figures, hold };
         Machine { applier: Some(Box::new(applier)), tasks }
     }
 
@@ -120,6 +122,8 @@ impl<M: StateMachine> Applier<M> {
     }
 
     fn install(&mut self, meta: &SnapshotMeta, scratch: &Scratch) -> io::Result<()> {
+        let figures = self.figures.clone();
+        let _installing = figures.installing.hold();
         self.machine.storage().install(scratch.path())?;
         self.machine.reload().map_err(io::Error::other)?;
         self.applied = Applied::load(self.machine.storage()).map_err(io::Error::other)?;

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use etcd_figures::Lap;
 use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::raftpb::{Message, MessageType};
 use etcd_storage::Storage;
@@ -26,6 +27,7 @@ use crate::link::{Connect, Link, LinkError, Route};
 use crate::openraft_types::{Node, Snapshot, StreamAppendResult, TypeConfig, Vote};
 use crate::snapshot;
 use crate::tasks::{Hold, Tasks};
+use crate::{Figures, PeerFigures};
 
 /// Append messages to one member that may be under way.
 const APPENDS_IN_FLIGHT: usize = 64;
@@ -40,6 +42,13 @@ pub(crate) enum Purpose {
     Control,
     /// Proposals on their way to the leader.
     Propose,
+}
+
+/// How fast members expect to hear from each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) heartbeat_interval: Duration,
+    pub(crate) election_timeout: Duration,
 }
 
 /// The links to all other members.
@@ -57,6 +66,9 @@ struct Shared {
     control_silence: Duration,
     /// The same for messages that wait for the other member's disk.
     append_silence: Duration,
+    /// A heartbeat that is sent this long after the one before is late.
+    late_heartbeat: Duration,
+    figures: Arc<Figures>,
     tasks: Tasks,
     links: Mutex<HashMap<(u64, Purpose), Opened>>,
 }
@@ -73,9 +85,11 @@ impl Peers {
         member: MemberId,
         version: &'static str,
         connect: Connect,
-        election_timeout: Duration,
+        pace: Pace,
+        figures: Arc<Figures>,
         tasks: Tasks,
     ) -> Peers {
+        let Pace { heartbeat_interval, election_timeout } = pace;
         let shared = Shared {
             cluster,
             member,
@@ -83,6 +97,8 @@ impl Peers {
             connect,
             control_silence: election_timeout,
             append_silence: election_timeout * 5,
+            late_heartbeat: heartbeat_interval * 2,
+            figures,
             tasks,
             links: Mutex::new(HashMap::new()),
         };
@@ -103,10 +119,16 @@ impl Peers {
         };
         let shared = &self.shared;
         let route = self.route(member, urls);
-        let link = Link::open(route, shared.connect.clone(), silence, &shared.tasks);
+        let figures = shared.figures.peer(MemberId(member));
+        let link = Link::open(route, shared.connect.clone(), silence, figures, &shared.tasks);
         let opened = Opened { urls: urls.to_vec(), link: link.clone() };
         links.insert((member, purpose), opened);
         link
+    }
+
+    /// What this member counts of its consensus.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.shared.figures
     }
 
     /// Whether heartbeats and votes reach this member, and did all the time since then.
@@ -157,6 +179,10 @@ impl NetworkFactory {
             route: self.peers.route(target, &node.peer_urls),
             connect: self.peers.shared.connect.clone(),
             storage: self.storage.clone(),
+            last_heartbeat: None,
+            late_heartbeat: self.peers.shared.late_heartbeat,
+            figures: self.peers.shared.figures.clone(),
+            peer: self.peers.shared.figures.peer(MemberId(target)),
             _hold: self.peers.shared.tasks.hold(),
         }
     }
@@ -170,10 +196,23 @@ pub(crate) struct Network {
     route: Route,
     connect: Connect,
     storage: Storage,
+    /// Since when no heartbeat was sent, once one was.
+    last_heartbeat: Option<Lap>,
+    late_heartbeat: Duration,
+    figures: Arc<Figures>,
+    peer: Arc<PeerFigures>,
     _hold: Hold,
 }
 
 impl Network {
+    /// Counts a heartbeat that comes late.
+    fn note_heartbeat(&mut self) {
+        let last = self.last_heartbeat.replace(Lap::begin());
+        if last.is_some_and(|last| last.so_far() > self.late_heartbeat) {
+            self.figures.late_heartbeats.raise();
+        }
+    }
+
     async fn call(
         &self,
         link: &Link,
@@ -228,10 +267,21 @@ impl RaftNetworkV2<TypeConfig> for Network {
         let _ = option;
         let link = self.appends.clone();
         let kind = self.kind;
+        let timed = (kind == MessageType::MsgHeartbeat).then(|| self.peer.clone());
+        if timed.is_some() {
+            self.note_heartbeat();
+        }
         let calls = input.map(move |request| {
             // Queued here, in the order of the input; only the answers are awaited side by side.
             let answer = link.call(codec::append_to_wire(kind, &request));
-            async move { Ok(codec::append_result_from_wire(&answer.await.map_err(rpc_error)?)) }
+            let timed = timed.clone().map(|peer| (peer, Lap::begin()));
+            async move {
+                let answer = answer.await.map_err(rpc_error)?;
+                if let Some((peer, begun)) = timed {
+                    peer.round_trips.note_time(begun.so_far());
+                }
+                Ok(codec::append_result_from_wire(&answer))
+            }
         });
         let answers: BoxStream<'s, _> = Box::pin(calls.buffered(APPENDS_IN_FLIGHT));
         Box::pin(async move { Ok(answers) })
@@ -265,6 +315,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
         let sending = snapshot::send(&self.storage, &vote, &self.route, &self.connect);
+        let sending = self.peer.snapshots_sent.count(sending);
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
             sent = sending => match sent {

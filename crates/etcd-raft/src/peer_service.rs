@@ -24,7 +24,7 @@ use crate::link::{MAX_MESSAGE_BYTES, header};
 use crate::openraft_types::{OpenRaft, SnapshotMeta};
 use crate::proposer::{Submission, Submissions, Taken};
 use crate::tasks::Tasks;
-use crate::{StateMachine, codec, snapshot};
+use crate::{Figures, PeerFigures, StateMachine, codec, snapshot};
 
 /// Messages of one stream that are worked on at the same time.
 const MESSAGES_IN_FLIGHT: usize = 256;
@@ -77,6 +77,7 @@ pub(crate) struct Shared<M: StateMachine> {
     pub(crate) submissions: Submissions,
     pub(crate) storage: Storage,
     pub(crate) contact: Contact,
+    pub(crate) figures: Arc<Figures>,
     pub(crate) tasks: Tasks,
 }
 
@@ -109,6 +110,13 @@ impl<M: StateMachine> Shared<M> {
             return Err(Status::failed_precondition(message));
         }
         Ok(())
+    }
+
+    /// The figures of whoever opened a stream.
+    fn peer<T>(&self, request: &Request<T>) -> Arc<PeerFigures> {
+        let from = request.metadata().get(header::FROM).and_then(|from| from.to_str().ok());
+        let from = from.and_then(|from| u64::from_str_radix(from, 16).ok());
+        self.figures.peer(MemberId(from.unwrap_or_default()))
     }
 
     async fn answer(&self, message: Message) -> Result<Message, Status> {
@@ -188,7 +196,19 @@ impl<M: StateMachine> Shared<M> {
     /// Works on one stream's messages side by side and answers each when it is done.
     async fn serve(
         self: Arc<Self>,
+        peer: Arc<PeerFigures>,
         mut messages: Streaming<MessageBatch>,
+        answers: mpsc::Sender<Result<MessageBatch, Status>>,
+    ) {
+        peer.connected();
+        self.converse(&peer, &mut messages, answers).await;
+        peer.disconnected();
+    }
+
+    async fn converse(
+        &self,
+        peer: &PeerFigures,
+        messages: &mut Streaming<MessageBatch>,
         answers: mpsc::Sender<Result<MessageBatch, Status>>,
     ) {
         let mut working = FuturesUnordered::new();
@@ -200,9 +220,14 @@ impl<M: StateMachine> Shared<M> {
                 batch = messages.message(), if open && working.len() < MESSAGES_IN_FLIGHT => {
                     match batch {
                         Ok(Some(batch)) => {
+                            peer.received_bytes.add(batch.encoded_len() as u64);
                             working.extend(batch.messages.into_iter().map(|m| self.answer(m)));
                         }
-                        Ok(None) | Err(_) => open = false,
+                        Ok(None) => open = false,
+                        Err(_) => {
+                            peer.receive_failures.raise();
+                            open = false;
+                        }
                     }
                 }
                 Some(answer) = working.next(), if !working.is_empty() => match answer {
@@ -215,6 +240,7 @@ impl<M: StateMachine> Shared<M> {
                             ready.push(more);
                         }
                         let batch = MessageBatch { messages: std::mem::take(&mut ready) };
+                        peer.sent_bytes.add(batch.encoded_len() as u64);
                         if answers.send(Ok(batch)).await.is_err() {
                             return;
                         }
@@ -245,8 +271,9 @@ impl<M: StateMachine> Peer for PeerService<M> {
         let shared = self.shared()?;
         shared.admit(&request)?;
         let (answers, stream) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let peer = shared.peer(&request);
         let tasks = shared.tasks.clone();
-        tasks.spawn(shared.serve(request.into_inner(), answers));
+        tasks.spawn(shared.serve(peer, request.into_inner(), answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
@@ -256,8 +283,9 @@ impl<M: StateMachine> Peer for PeerService<M> {
     ) -> Result<Response<Message>, Status> {
         let shared = self.shared()?;
         shared.admit(&request)?;
-        let (header, applied, files) =
-            snapshot::receive(&shared.storage, request.into_inner()).await?;
+        let peer = shared.peer(&request);
+        let receiving = snapshot::receive(&shared.storage, &shared.figures, request.into_inner());
+        let (header, applied, files) = peer.snapshots_received.count(receiving).await?;
         let meta = SnapshotMeta {
             last_log_id: applied.position.log_id(),
             last_membership: applied.membership.to_stored(),

@@ -21,17 +21,17 @@ use crate::contact::Contact;
 use crate::failure::Failure;
 use crate::leader::{Leader, LeaderWatch};
 use crate::link::Connect;
-use crate::log_store::LogStore;
+use crate::log_store::{LogStore, LogView};
 use crate::machine::Machine;
-use crate::network::{NetworkFactory, Peers};
+use crate::network::{NetworkFactory, Pace, Peers};
 use crate::openraft_types::{OpenRaft, TypeConfig};
 use crate::peer_service::{PeerService, Shared};
 use crate::proposer::{Proposer, Submission, Submissions};
 use crate::tasks::{Tasks, Thread};
 use crate::waiters::{Abandoned, Waiters};
 use crate::{
-    Applied, Error, Membership, Position, ProposeError, ReadError, StateMachine, Status,
-    TransferError, retention,
+    Applied, Error, Figures, LogFacts, Membership, Position, ProposeError, ReadError, StateMachine,
+    Status, TransferError, retention,
 };
 
 /// How long a follower's installation of a snapshot may take.
@@ -85,6 +85,8 @@ struct Inner<R> {
     absence: Absence,
     applied: watch::Receiver<Position>,
     failure: Failure,
+    figures: Arc<Figures>,
+    log: LogView,
     tasks: Tasks,
     core: Box<dyn Core>,
     routes: Routes,
@@ -130,21 +132,14 @@ impl<R: Send + 'static> Raft<R> {
         let config = Arc::new(config(&options)?);
         let thread = Thread::start().map_err(|error| Error::Stopped(error.to_string()))?;
         let tasks = Tasks::new(thread.handle().clone(), Handle::current());
-        let failure = Failure::default();
+        let (failure, figures) = (Failure::default(), Arc::<Figures>::default());
+        let peers = peers(&options, &figures, &tasks);
         let log = LogStore::open(options.log, failure.clone(), tasks.hold())?;
         let applied = Applied::load(machine.storage())?;
         check_state_reaches_log(&log, &applied)?;
         let waiters = Arc::new(Waiters::new(first_proposal_id(options.member)));
         let (position, applied_position) = watch::channel(applied.position);
         let storage = machine.storage().clone();
-        let peers = Peers::new(
-            options.cluster,
-            options.member,
-            options.version,
-            options.connect,
-            options.election_timeout,
-            tasks.clone(),
-        );
         let network = NetworkFactory { peers: peers.clone(), storage: storage.clone() };
         let is_fresh = log.is_fresh() && applied.position.index == 0;
         let bootstrap = options.bootstrap.filter(|_| is_fresh);
@@ -154,6 +149,7 @@ impl<R: Send + 'static> Raft<R> {
             waiters.clone(),
             position,
             failure.clone(),
+            figures.clone(),
             tasks.clone(),
         );
         let starting = openraft::Raft::new(options.member.0, config, network, log.clone(), machine);
@@ -168,6 +164,7 @@ impl<R: Send + 'static> Raft<R> {
         let applied = applied_position.clone();
         let readers =
             Barrier::start(raft.clone(), peers.clone(), leader.clone(), applied, tasks.clone());
+        let view = log.view();
         tasks.spawn(retention::run(raft.clone(), log, options.catch_up_entries));
         let service = PeerService::new(Shared {
             cluster: options.cluster,
@@ -176,6 +173,7 @@ impl<R: Send + 'static> Raft<R> {
             submissions: submissions.clone(),
             storage,
             contact,
+            figures: figures.clone(),
             tasks: tasks.clone(),
         });
         let handle = Inner {
@@ -189,6 +187,8 @@ impl<R: Send + 'static> Raft<R> {
             absence,
             applied: applied_position,
             failure,
+            figures,
+            log: view,
             tasks,
             routes: service.routes(),
             core: Box::new(CoreOf { raft, service }),
@@ -212,14 +212,18 @@ impl<R: Send + 'static> Raft<R> {
             shared.submissions.send(submission).await.map_err(|_| ProposeError::Stopped)?;
             reply.await.unwrap_or(Err(ProposeError::Stopped))
         };
-        tokio::select! {
+        let answered = tokio::select! {
             answered = answered => answered,
             () = tokio::time::sleep_until(deadline) => Err(match place.leave() {
                 Abandoned::BeforeDispatch => ProposeError::NotAccepted,
                 Abandoned::AfterDispatch => ProposeError::Unknown,
             }),
             () = shared.tasks.stopping() => Err(ProposeError::Stopped),
+        };
+        if answered.is_err() {
+            shared.figures.proposals_failed.raise();
         }
+        answered
     }
 
     /// Waits until this member's state holds everything that was committed before the call.
@@ -239,6 +243,34 @@ impl<R: Send + 'static> Raft<R> {
             () = tokio::time::sleep_until(deadline) => Err(ReadError::TimedOut),
             () = shared.tasks.stopping() => Err(ReadError::Stopped),
         }
+    }
+
+    /// What was counted and timed so far.
+    pub fn figures(&self) -> &Figures {
+        &self.shared.figures
+    }
+
+    /// This member's log as it is; nothing once the member has stopped.
+    pub fn log_facts(&self) -> Option<LogFacts> {
+        self.shared.log.facts()
+    }
+
+    /// How often a leader became known: another one, or one that was lost meanwhile.
+    pub fn leader_changes(&self) -> u64 {
+        self.shared.leader.changes()
+    }
+
+    /// How many callers on this member wait for their command.
+    pub fn proposals_pending(&self) -> usize {
+        self.shared.waiters.len()
+    }
+
+    /// How many commands wait for others to go before them, and how many reads for a barrier.
+    pub fn queues(&self) -> (usize, usize) {
+        fn len<T>(queue: &tokio::sync::mpsc::Sender<T>) -> usize {
+            queue.max_capacity() - queue.capacity()
+        }
+        (len(&self.shared.submissions), len(&self.shared.readers))
     }
 
     /// What this member knows right now.
@@ -410,6 +442,23 @@ impl<R: Send + 'static> Raft<R> {
     pub fn thread(&self) -> &Handle {
         self.shared.thread.handle()
     }
+}
+
+/// The way to the other members.
+fn peers(options: &Options, figures: &Arc<Figures>, tasks: &Tasks) -> Peers {
+    let pace = Pace {
+        heartbeat_interval: options.heartbeat_interval,
+        election_timeout: options.election_timeout,
+    };
+    Peers::new(
+        options.cluster,
+        options.member,
+        options.version,
+        options.connect.clone(),
+        pace,
+        figures.clone(),
+        tasks.clone(),
+    )
 }
 
 /// Starts openraft on its thread: all its tasks run where the first of them is spawned.

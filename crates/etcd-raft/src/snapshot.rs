@@ -2,9 +2,11 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use etcd_figures::Lap;
 use etcd_proto::raftpb::snapshot_chunk::Part;
 use etcd_proto::raftpb::{Message, SnapshotChunk, SnapshotEnd, SnapshotFile};
 use etcd_storage::Storage;
@@ -14,7 +16,7 @@ use tonic::{Request, Status, Streaming};
 
 use crate::link::{Connect, Route, admitted, client};
 use crate::openraft_types::Vote;
-use crate::{Applied, codec};
+use crate::{Applied, Figures, codec};
 
 /// Bytes of a file that travel in one message.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -138,8 +140,10 @@ fn read_files(
 /// Receives a snapshot into a directory beside the state, complete and checked.
 pub(crate) async fn receive(
     storage: &Storage,
+    figures: &Arc<Figures>,
     mut chunks: Streaming<SnapshotChunk>,
 ) -> Result<(Message, Applied, SnapshotFiles), Status> {
+    let begun = Lap::begin();
     let header = match chunks.message().await?.and_then(|chunk| chunk.part) {
         Some(Part::Header(header)) => header,
         _ => return Err(Status::invalid_argument("a snapshot starts with its header")),
@@ -147,9 +151,10 @@ pub(crate) async fn receive(
     let directory = scratch_directory(storage, "receiving");
     let scratch = Scratch(directory);
     let (parts, mut received) = mpsc::channel::<Part>(CHUNKS_IN_FLIGHT);
+    let timed = figures.clone();
     let writing = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&scratch.0)?;
-        let mut writer = Writer::new(&scratch.0);
+        let mut writer = Writer::new(&scratch.0, &timed);
         while let Some(part) = received.blocking_recv() {
             writer.write(part)?;
         }
@@ -166,6 +171,7 @@ pub(crate) async fn receive(
     drop(parts);
     let written = writing.await.map_err(|error| Status::internal(error.to_string()))?;
     let scratch = written.map_err(|error| Status::internal(error.to_string()))?;
+    figures.snapshot_saves.note_time(begun.so_far());
     let loaded = blocking(move || (Applied::load_checkpoint(&scratch.0), scratch)).await;
     let (applied, scratch) = loaded;
     let applied = applied.map_err(|error| Status::internal(error.to_string()))?;
@@ -175,6 +181,7 @@ pub(crate) async fn receive(
 /// Writes the parts of a snapshot to files, and checks that they are all there and unchanged.
 struct Writer<'d> {
     directory: &'d Path,
+    figures: &'d Figures,
     file: Option<(std::fs::File, u64)>,
     bytes: u64,
     checksum: u32,
@@ -182,8 +189,8 @@ struct Writer<'d> {
 }
 
 impl<'d> Writer<'d> {
-    fn new(directory: &'d Path) -> Writer<'d> {
-        Writer { directory, file: None, bytes: 0, checksum: 0, complete: false }
+    fn new(directory: &'d Path, figures: &'d Figures) -> Writer<'d> {
+        Writer { directory, figures, file: None, bytes: 0, checksum: 0, complete: false }
     }
 
     fn write(&mut self, part: Part) -> std::io::Result<()> {
@@ -224,7 +231,12 @@ impl<'d> Writer<'d> {
 
     fn close(&mut self) -> std::io::Result<()> {
         match self.file.take() {
-            Some((file, 0)) => file.sync_all(),
+            Some((file, 0)) => {
+                let begun = Lap::begin();
+                file.sync_all()?;
+                self.figures.snapshot_syncs.note_time(begun.so_far());
+                Ok(())
+            }
             Some(_) => Err(invalid("a file shorter than announced")),
             None => Ok(()),
         }

@@ -91,6 +91,11 @@ impl<R> Waiters<R> {
         taken
     }
 
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.lock().len()
+    }
+
     /// Resolves when nobody waits.
     pub(crate) async fn emptied(&self) {
         loop {

@@ -35,6 +35,14 @@ impl Family {
         }
     }
 
+    /// What it is called where people read of it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Family::Revisions => "revisions",
+            Family::Others => "others",
+        }
+    }
+
     /// Its handle in a database that [`open`] opened.
     pub(crate) fn handle(self, db: &DB) -> &ColumnFamily {
         db.cf_handle(self.name()).expect("both were opened")

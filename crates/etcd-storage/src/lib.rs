@@ -9,6 +9,8 @@
 //! Never in this crate: what a key means, protobuf, raft's own types. No other crate names RocksDB.
 
 mod error;
+mod figures;
+mod engine;
 mod table;
 mod family;
 mod rows;
@@ -21,7 +23,9 @@ mod log_queue;
 mod log;
 
 pub use batch::Batch;
+pub use engine::Engine;
 pub use error::Error;
+pub use figures::{LogFigures, StateFigures};
 pub use log::{Log, LogOptions};
 pub use log_queue::{Done, LogOperation};
 pub use rows::Leap;

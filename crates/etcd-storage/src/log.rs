@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
+use etcd_figures::Lap;
 use rocksdb::properties::CUR_SIZE_ACTIVE_MEM_TABLE;
 use rocksdb::{BlockBasedOptions, DB, DBRecoveryMode, FlushOptions, WriteBatch, WriteOptions};
 
-use crate::Error;
 use crate::error::open_rocksdb;
 use crate::log_queue::{Done, LogOperation, LogQueue, Submission};
+use crate::{Engine, Error, LogFigures};
 
 /// Bytes that one group commit may hold: more waiting operations go into the next one, so that the
 /// first of them need not wait for a write of any length.
@@ -51,6 +52,7 @@ pub struct Log {
     db: Arc<DB>,
     path: PathBuf,
     queue: Arc<LogQueue>,
+    figures: Arc<LogFigures>,
     /// `None` only while dropping.
     writer: Option<JoinHandle<()>>,
 }
@@ -68,13 +70,19 @@ impl Log {
         let db = Arc::new(open_rocksdb(&rocksdb_options(options), directory)?);
         let queue = Arc::new(LogQueue::default());
         let submissions = queue.clone();
-        let writer =
-            Writer { db: db.clone(), path: directory.to_owned(), sync: options.sync, failed: None };
+        let figures = Arc::new(LogFigures::default());
+        let writer = Writer {
+            db: db.clone(),
+            path: directory.to_owned(),
+            sync: options.sync,
+            failed: None,
+            figures: figures.clone(),
+        };
         let writer = std::thread::Builder::new()
             .name("raft-log".to_owned())
             .spawn(move || writer.run(&submissions))
             .map_err(|error| Error::from_io(directory, &error))?;
-        Ok(Log { db, path: directory.to_owned(), queue, writer: Some(writer) })
+        Ok(Log { db, path: directory.to_owned(), queue, figures, writer: Some(writer) })
     }
 
     /// Hands operations to the writer thread and returns at once.
@@ -121,6 +129,21 @@ impl Log {
     pub fn mark(&self, name: &str) -> Result<Option<Bytes>, Error> {
         let value = self.db.get(mark_row(name));
         Ok(value.map_err(|error| Error::from_rocksdb(&self.path, &error))?.map(Bytes::from))
+    }
+
+    /// What it has counted and timed of its work since it was opened.
+    pub fn figures(&self) -> &LogFigures {
+        &self.figures
+    }
+
+    /// What RocksDB says of it now.
+    pub fn engine(&self) -> Engine {
+        Engine::whole(&self.db)
+    }
+
+    /// How many groups of operations wait to be written.
+    pub fn queue_len(&self) -> usize {
+        self.queue.len()
     }
 
     /// The directory, for messages about it.
@@ -170,12 +193,14 @@ struct Writer {
     sync: bool,
     /// Invariant: once a write failed, no later one is tried, or the log could have a gap.
     failed: Option<Error>,
+    figures: Arc<LogFigures>,
 }
 
 impl Writer {
     fn run(mut self, submissions: &LogQueue) {
         let mut waiting = Vec::new();
         while let Some(first) = submissions.wait() {
+            let mut lap = Lap::begin();
             let mut batch = WriteBatch::default();
             let mut next = Some(first);
             let mut purges = false;
@@ -187,7 +212,13 @@ impl Writer {
                 waiting.extend(submission.done);
                 next = (batch.size_in_bytes() < GROUP_BYTES).then(|| submissions.next()).flatten();
             }
-            let result = self.write(batch, !waiting.is_empty());
+            self.figures.bytes.add(batch.size_in_bytes() as u64);
+            self.figures.groups.note_time(lap.end());
+            let awaited = !waiting.is_empty();
+            let result = self.write(batch, awaited);
+            if self.sync && awaited {
+                self.figures.syncs.note_time(lap.end());
+            }
             for done in waiting.drain(..) {
                 done(result.clone());
             }

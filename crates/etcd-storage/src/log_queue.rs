@@ -92,6 +92,11 @@ impl LogQueue {
         }
     }
 
+    /// How many submissions wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().submissions.len()
+    }
+
     /// What is pushed is still taken, and then the writer ends.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use etcd_figures::Lap;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, CompactOptions, DB,
     DBCompressionType, ReadOptions, WriteOptions,
@@ -15,7 +16,7 @@ use rocksdb::{
 use crate::family::{self, Family};
 use crate::generation::Generations;
 use crate::sizes::InUse;
-use crate::{Batch, Error, Leap, Sizes, Table, View, rows};
+use crate::{Batch, Engine, Error, Leap, Sizes, StateFigures, Table, View, rows};
 
 /// Bounds of the state's memory and files.
 #[derive(Debug, Clone)]
@@ -51,6 +52,7 @@ struct Shared {
     options: StorageOptions,
     /// Replaced as a whole by [`Storage::install`]; readers keep the one they started with.
     current: ArcSwap<Generation>,
+    figures: StateFigures,
 }
 
 struct Generation {
@@ -99,7 +101,8 @@ impl Storage {
         generations.point_to(number)?;
         generations.remove_others(number);
         let current = ArcSwap::from_pointee(generation);
-        Ok(Storage { shared: Arc::new(Shared { generations, options, current }) })
+        let figures = StateFigures::default();
+        Ok(Storage { shared: Arc::new(Shared { generations, options, current, figures }) })
     }
 
     /// The value of `key` in `table`.
@@ -189,9 +192,11 @@ impl Storage {
         let mut options = WriteOptions::default();
         options.disable_wal(true);
         let tally = batch.tally;
+        let begun = Lap::begin();
         let write = batch.into_write(&generation.db);
         let written = generation.db.write_opt(write, &options);
         written.map_err(|error| generation.error(&error))?;
+        self.shared.figures.commits.note_time(begun.so_far());
         generation.in_use.count(tally);
         Ok(())
     }
@@ -199,13 +204,17 @@ impl Storage {
     /// Writes everything committed so far to files: it survives a crash from here on.
     pub fn flush(&self) -> Result<(), Error> {
         let generation = self.shared.current.load_full();
-        family::flush(&generation.db).map_err(|error| generation.error(&error))
+        let begun = Lap::begin();
+        family::flush(&generation.db).map_err(|error| generation.error(&error))?;
+        self.shared.figures.flushes.note_time(begun.so_far());
+        Ok(())
     }
 
     /// Flushes, and merges all files so that nothing deleted or replaced takes room any more: that
     /// may take minutes. Reads and commits go on meanwhile.
     pub fn compact(&self) -> Result<(), Error> {
-        let generation = self.shared.current.load_full();
+        let (generation, begun) = (self.shared.current.load_full(), Lap::begin());
+        let _compacting = self.shared.figures.compacting.hold();
         family::flush(&generation.db).map_err(|error| generation.error(&error))?;
         let mut options = CompactOptions::default();
         options.set_exclusive_manual_compaction(false);
@@ -215,6 +224,7 @@ impl Storage {
             generation.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
         }
         generation.in_use.reset(&generation.db);
+        self.shared.figures.compactions.note_time(begun.so_far());
         Ok(())
     }
 
@@ -258,6 +268,19 @@ impl Storage {
     /// Where a snapshot may be received: beside the state, on the same file system.
     pub fn scratch_directory(&self, name: &str) -> PathBuf {
         self.shared.generations.path(0).with_file_name(name)
+    }
+
+    /// What it has counted and timed of its work since it was opened.
+    pub fn figures(&self) -> &StateFigures {
+        &self.shared.figures
+    }
+
+    /// What RocksDB says of each key space now, with its name.
+    pub fn engines(&self) -> Vec<(&'static str, Engine)> {
+        let generation = self.shared.current.load_full();
+        let db = &generation.db;
+        let engine = |family: Family| (family.title(), Engine::of(db, family.handle(db)));
+        Family::ALL.map(engine).into()
     }
 
     /// How large the state is, and how much of it is of use.

@@ -117,6 +117,7 @@ impl Feed {
         let (number, lot) = (self.begun, Lot::Told);
         self.begun += 1;
         self.watchers.insert(id, Standing { watcher: Arc::clone(&watcher), number, lot });
+        self.hub.shared.figures.watchers.add(1);
         let mut state = self.hub.shared.lock();
         // Readers see a batch shortly before the hub is told of it.
         let revision = state.revision.max(self.hub.shared.mvcc.revision());
@@ -148,6 +149,7 @@ impl Feed {
     /// store's revision.
     pub fn cancel(&mut self, id: i64) -> Option<i64> {
         let Standing { watcher, .. } = self.watchers.remove(&id)?;
+        self.hub.shared.figures.watchers.take(1);
         let mut state = self.hub.shared.lock();
         state.remove(&watcher);
         let revision = state.revision.max(self.hub.shared.mvcc.revision());
@@ -250,6 +252,9 @@ impl Feed {
     fn take(&mut self) -> Option<Told> {
         loop {
             if let Some(told) = self.ready.pop_front() {
+                if let Told::Changed(changed) = &told {
+                    self.hub.shared.figures.events.add(changed.count() as u64);
+                }
                 return Some(told);
             }
             self.catch_up();
@@ -270,7 +275,10 @@ impl Feed {
                 }
                 Some(Word::Changed(watcher, part)) => {
                     let behind = Behind { watcher, next: 0 };
+                    let (figures, count) = (&self.hub.shared.figures, part.count() as u64);
+                    figures.pending.take(count);
                     if is_alive(&self.watchers, &behind) {
+                        figures.events.add(count);
                         let (id, revision) = (behind.watcher.id, part.changes.revision);
                         let parts = Parts::One(part);
                         return Some(Told::Changed(Changed { id, revision, parts }));
@@ -395,8 +403,10 @@ impl Drop for Feed {
         for Standing { watcher, .. } in self.watchers.values() {
             state.remove(watcher);
         }
+        let figures = &self.hub.shared.figures;
+        figures.watchers.take(self.watchers.len() as u64);
         // The words name their watchers, and those the inbox.
-        self.inbox.clear();
+        figures.pending.take(self.inbox.clear() as u64);
         self.hub.shared.feeds.fetch_sub(1, Ordering::AcqRel);
     }
 }

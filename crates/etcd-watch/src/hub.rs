@@ -7,6 +7,7 @@ use etcd_mvcc::{Event, Mvcc};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
+use crate::Figures;
 use crate::changes::{Changes, Part};
 use crate::feed::Feed;
 use crate::inbox::Offered;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     /// How often the store began anew.
     pub(crate) reloads: AtomicU64,
     pub(crate) readers: Arc<Semaphore>,
+    pub(crate) figures: Figures,
 }
 
 /// What the hub knows. It is locked for short steps, by the applier too.
@@ -40,6 +42,8 @@ pub(crate) struct State {
     /// The newest revision that watchers were told of.
     pub(crate) revision: i64,
     pub(crate) index: Index<Entry>,
+    /// Watchers in the index.
+    watchers: usize,
     pub(crate) tail: Tail,
 }
 
@@ -74,14 +78,19 @@ impl News {
 impl Hub {
     /// A hub for the changes of a store from now on.
     pub fn new(mvcc: Mvcc) -> Hub {
-        let state =
-            State { revision: mvcc.revision(), index: Index::default(), tail: Tail::default() };
+        let state = State {
+            revision: mvcc.revision(),
+            index: Index::default(),
+            watchers: 0,
+            tail: Tail::default(),
+        };
         let shared = Shared {
             mvcc,
             state: Mutex::new(state),
             feeds: AtomicUsize::new(0),
             reloads: AtomicU64::new(0),
             readers: Arc::new(Semaphore::new(READERS)),
+            figures: Figures::default(),
         };
         Hub { shared: Arc::new(shared) }
     }
@@ -108,10 +117,11 @@ impl Hub {
             state.skip_to(revision);
             return;
         }
-        for changes in &stretch[..] {
-            state.tell(changes);
-        }
+        let queued: usize = stretch.iter().map(|changes| state.tell(changes)).sum();
         state.tail.push(stretch);
+        if queued > 0 {
+            self.shared.figures.pending.add(queued as u64);
+        }
     }
 
     /// The store began anew, at `revision`, with contents from elsewhere: all watchers find in the
@@ -119,6 +129,22 @@ impl Hub {
     pub fn reload(&self, revision: i64) {
         self.shared.reloads.fetch_add(1, Ordering::AcqRel);
         self.shared.lock().skip_to(revision);
+    }
+
+    /// What was counted so far.
+    pub fn figures(&self) -> &Figures {
+        &self.shared.figures
+    }
+
+    /// How many feeds are open.
+    pub fn feeds(&self) -> usize {
+        self.shared.feeds.load(Ordering::Acquire)
+    }
+
+    /// How many watchers are behind.
+    pub fn watchers_behind(&self) -> u64 {
+        let caught_up = self.shared.lock().watchers as u64;
+        self.shared.figures.watchers.get().saturating_sub(caught_up)
     }
 
     /// Opens a feed without watchers.
@@ -134,22 +160,27 @@ impl Shared {
 }
 
 impl State {
-    /// Tells all watchers in the hub of the next revision.
-    fn tell(&mut self, changes: &Arc<Changes>) {
+    /// Tells all watchers in the hub of the next revision. Answers how many changes it put into
+    /// queues.
+    fn tell(&mut self, changes: &Arc<Changes>) -> usize {
         let revision = changes.revision;
-        let mut fallen = Vec::new();
+        let (mut fallen, mut queued) = (Vec::new(), 0);
         let admits =
             |entry: &Entry, change: &_| entry.from <= revision && entry.watcher.admits(change);
         self.index.deal(changes, admits, |Entry { watcher, .. }, picks| {
             let part = Part { changes: Arc::clone(changes), picks };
+            let count = part.count();
             if watcher.inbox.offer(watcher, part) == Offered::Refused {
                 fallen.push(Arc::clone(watcher));
+            } else {
+                queued += count;
             }
         });
         for watcher in fallen {
             self.remove(&watcher);
         }
         self.revision = revision;
+        queued
     }
 
     /// Goes on at another revision without telling of those between: whoever needs one falls
@@ -157,10 +188,12 @@ impl State {
     fn skip_to(&mut self, revision: i64) {
         let told = self.revision;
         self.tail.clear();
+        self.watchers = 0;
         for entry in self.index.drain() {
             let Entry { watcher, from } = &entry;
             if *from > revision {
                 self.index.insert(&watcher.range.clone(), entry);
+                self.watchers += 1;
             } else {
                 watcher.inbox.fall(watcher, (told + 1).max(*from));
             }
@@ -170,10 +203,13 @@ impl State {
 
     pub(crate) fn insert(&mut self, watcher: Arc<Watcher>, from: i64) {
         self.index.insert(&watcher.range.clone(), Entry { watcher, from });
+        self.watchers += 1;
     }
 
     /// Takes a watcher out, if it is here.
     pub(crate) fn remove(&mut self, watcher: &Arc<Watcher>) {
-        self.index.remove(&watcher.range, |entry| Arc::ptr_eq(&entry.watcher, watcher));
+        let removed =
+            self.index.remove(&watcher.range, |entry| Arc::ptr_eq(&entry.watcher, watcher));
+        self.watchers -= usize::from(removed.is_some());
     }
 }

@@ -140,10 +140,15 @@ impl Inbox {
         self.queue.lock().fallen.retain(|fallen| !Arc::ptr_eq(&fallen.behind.watcher, watcher));
     }
 
-    /// Forgets everything: the feed is gone and in the hub no more.
-    pub(crate) fn clear(&self) {
+    /// Forgets everything: the feed is gone and in the hub no more. Answers how many changes
+    /// waited.
+    pub(crate) fn clear(&self) -> usize {
         let queue = std::mem::take(&mut *self.queue.lock());
-        drop(queue);
+        let counts = queue.words.iter().map(|word| match word {
+            Word::Changed(_, part) => part.count(),
+            Word::Progress(_) => 0,
+        });
+        counts.sum()
     }
 
     /// Waits until something may have come in since the queue was found empty.

@@ -12,6 +12,7 @@
 //! Never in this crate: writing, gRPC, a queue without a bound, a thread or task of its own.
 
 mod error;
+mod figures;
 mod changes;
 mod range_tree;
 mod index;
@@ -30,6 +31,7 @@ mod stress_tests;
 pub use changes::Change;
 pub use error::Error;
 pub use feed::{Begun, Feed};
+pub use figures::Figures;
 pub use hub::{Hub, News};
 pub use told::{Changed, Told};
 pub use watcher::{Filter, Interest};

@@ -63,6 +63,16 @@ impl Index {
         self.keys
     }
 
+    /// How many keys are live after all changes.
+    pub(crate) fn live(&self) -> u64 {
+        self.tree.live()
+    }
+
+    /// Bytes of memory of a part of the index, of which there are few; none beyond the last.
+    pub(crate) fn part_bytes(&self, part: usize) -> Option<usize> {
+        self.tree.part_bytes(part)
+    }
+
     /// How many keys of `range` are live at `revision`, in O(log n) and the number of keys that
     /// came and went since; `None` when that is too long ago and the caller has to walk.
     pub(crate) fn count(&self, range: &KeyRange, revision: i64) -> Option<u64> {

@@ -115,7 +115,7 @@ impl PackedKeys {
         self.cut_heads(self.most_shared());
     }
 
-    #[cfg(test)]
+    /// Bytes of memory, without what the allocator adds.
     pub(super) fn heap_bytes(&self) -> usize {
         self.bytes.capacity() + self.slots.capacity() * size_of::<Slot>()
     }

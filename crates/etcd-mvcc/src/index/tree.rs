@@ -126,6 +126,15 @@ impl Tree {
         let _ = self.root.walk(from, visit);
     }
 
+    /// Bytes of memory below one of the root's children, without what the allocator adds; none
+    /// beyond the last.
+    pub(super) fn part_bytes(&self, part: usize) -> Option<usize> {
+        match &self.root {
+            Node::Branch(branch) => branch.children.get(part).map(heap_bytes),
+            leaf => (part == 0).then(|| heap_bytes(leaf)),
+        }
+    }
+
     /// Compacts the one leaf in which `from` belongs. Returns where the next leaf begins, and how
     /// many keys were removed.
     pub(super) fn compact_leaf(
@@ -386,7 +395,6 @@ impl Tree {
     }
 }
 
-#[cfg(test)]
 fn heap_bytes(node: &Node) -> usize {
     match node {
         Node::Leaf(leaf) => {
