@@ -31,6 +31,11 @@ impl Caller {
         &self.metadata
     }
 
+    /// What it came over.
+    pub(crate) fn connection(&self) -> Option<&Connection> {
+        self.extensions.get::<Connection>()
+    }
+
     /// The token: the first one counts, good or not. None if there is none; one that is not text is
     /// an empty one, which is good for nothing.
     pub(crate) fn token(&self) -> Option<&str> {
@@ -45,7 +50,7 @@ impl Caller {
         if self.metadata.contains_key(FROM_JSON) {
             return None;
         }
-        let tls = self.extensions.get::<Connection>()?.tls.as_ref()?;
+        let tls = self.connection()?.tls.as_ref()?;
         tls.has_certificate.then(|| tls.common_name.as_deref().unwrap_or_default())
     }
 }

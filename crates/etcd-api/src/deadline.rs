@@ -10,9 +10,11 @@ const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// The most digits that gRPC allows for it.
 const GRPC_TIMEOUT_DIGITS: usize = 8;
 
-/// The end of a request's time: the client's or the member's limit, whichever comes first.
+/// A request's time, and its end: the client's or the member's limit, whichever comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadline {
+    /// When it began.
+    pub(crate) begun: Instant,
     pub(crate) at: Instant,
     pub(crate) set_by: SetBy,
 }
@@ -34,9 +36,9 @@ impl Deadline {
         let timeout = metadata.get(GRPC_TIMEOUT).and_then(|value| parse(value.to_str().ok()?));
         match timeout {
             Some(timeout) if timeout < limit => {
-                Deadline { at: now + timeout, set_by: SetBy::Client }
+                Deadline { begun: now, at: now + timeout, set_by: SetBy::Client }
             }
-            _ => Deadline { at: now + limit, set_by: SetBy::Member },
+            _ => Deadline { begun: now, at: now + limit, set_by: SetBy::Member },
         }
     }
 }
@@ -87,7 +89,11 @@ mod tests {
             metadata.insert(GRPC_TIMEOUT, timeout.parse().expect("ASCII"));
             Deadline::after(now, &metadata, limit)
         };
-        let at = |seconds, set_by| Deadline { at: now + Duration::from_secs(seconds), set_by };
+        let at = |seconds, set_by| Deadline {
+            begun: now,
+            at: now + Duration::from_secs(seconds),
+            set_by,
+        };
         assert_eq!(with("5S"), at(5, SetBy::Client));
         assert_eq!(with("9S"), at(7, SetBy::Member));
         assert_eq!(with("soon"), at(7, SetBy::Member));

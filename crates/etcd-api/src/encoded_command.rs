@@ -1,10 +1,11 @@
 //! A command on its way to the log: encoded before it is known in whose name it is.
 
 use bytes::{Bytes, BytesMut};
+use etcd_apply::Kind;
 use etcd_membership::MemberId;
 use etcd_proto::etcdserverpb::{InternalRaftRequest, PutRequest, RequestHeader};
 use prost::Message as _;
-use prost::encoding::{encoded_len_varint, key_len, message};
+use prost::encoding::{decode_varint, encoded_len_varint, key_len, message};
 
 /// The field of `InternalRaftRequest` that holds a put.
 const PUT: u32 = 4;
@@ -38,6 +39,13 @@ impl EncodedCommand {
         EncodedCommand { fields, header_len: None }
     }
 
+    /// What it asks for: its first field is the request.
+    pub(crate) fn kind(&self) -> Kind {
+        let key = decode_varint(&mut &self.fields[..]).unwrap_or_default();
+        // The lower bits say how the field is written.
+        Kind::of_field(key >> 3)
+    }
+
     /// Says in whose name it is.
     pub(crate) fn sign(&mut self, header: &RequestHeader) {
         message::encode(HEADER, header, &mut self.fields);
@@ -64,9 +72,22 @@ impl EncodedCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use etcd_proto::etcdserverpb::AuthRoleListRequest;
 
     fn header(letters: usize) -> RequestHeader {
         RequestHeader { username: "u".repeat(letters), auth_revision: 300, id: 0 }
+    }
+
+    #[test]
+    fn its_kind_is_that_of_its_request() {
+        assert_eq!(EncodedCommand::put(&PutRequest::default()).kind(), Kind::Put);
+        let auth_role_list = Some(AuthRoleListRequest {});
+        let command = InternalRaftRequest { auth_role_list, ..Default::default() };
+        let mut command = EncodedCommand::of(&command);
+        command.sign(&header(3));
+        assert_eq!(command.kind(), Kind::AuthRoleList);
+        let nothing = EncodedCommand::of(&InternalRaftRequest::default());
+        assert_eq!(nothing.kind(), Kind::Unknown);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, Request};
 use tonic::Status;
 
+use crate::metrics::Shape;
 use crate::require_leader::wants_leader;
 use crate::{Api, Error, etiquette, time_limit};
 
@@ -14,27 +15,32 @@ const LEARNERS_CALLS: &[&str] = &[
     "/etcdserverpb.KV/Range",
 ];
 
-/// Lets a call through or refuses it.
-pub(crate) fn check<B>(api: &Api, request: &Request<B>) -> Result<(), Status> {
+/// Lets a call through or refuses it. It is counted if it has a shape, as etcd's methods do.
+pub(crate) fn check<B>(
+    api: &Api,
+    request: &Request<B>,
+    shape: Option<Shape>,
+) -> Result<(), Status> {
     etiquette::check(request)?;
     if let Some(refusal) = time_limit::refusal(request.headers()) {
         return Err(refusal);
     }
-    Ok(admit(api, request.uri().path(), request.headers())?)
+    Ok(admit(api, request.uri().path(), request.headers(), shape)?)
 }
 
 /// The checks in etcd's order; the first that fails counts.
-fn admit(api: &Api, path: &str, headers: &HeaderMap) -> Result<(), Error> {
+fn admit(api: &Api, path: &str, headers: &HeaderMap, shape: Option<Shape>) -> Result<(), Error> {
     if api.stopping.is_stopping() {
         return Err(Error::Stopped);
     }
     if !LEARNERS_CALLS.contains(&path) && api.is_learner() {
         return Err(Error::NotSupportedForLearner);
     }
-    if let Some(version) = headers.get("client-api-version")
-        && std::str::from_utf8(version.as_bytes()).is_err()
-    {
-        return Err(Error::InvalidClientApiVersion);
+    let version = headers.get("client-api-version").map(|version| version.as_bytes());
+    let version = version.map(std::str::from_utf8).transpose();
+    let version = version.map_err(|_| Error::InvalidClientApiVersion)?;
+    if let Some(shape) = shape {
+        api.metrics.figures().count_call(shape, version);
     }
     if wants_leader(headers) && api.raft.leader().is_none() {
         return Err(Error::NoLeader);

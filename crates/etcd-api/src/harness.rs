@@ -20,8 +20,8 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::{
-    Alarming, Api, Authentication, AuthenticationOptions, LeaseOptions, Leases, Limits, Metrics,
-    Services, Stopping, Versions, routes,
+    Alarming, Api, Authentication, AuthenticationOptions, Detail, LeaseOptions, Leases, Limits,
+    Metrics, Services, Stopping, Versions, routes,
 };
 
 pub(crate) const MEMBER: MemberId = MemberId(0x8e9e_05c5_2164_694d);
@@ -81,7 +81,7 @@ impl Harness {
             authentication: Authentication::new(authentication()),
             leases: Leases::new(MEMBER, leases()),
             alarming: Alarming::default(),
-            metrics: Metrics::new(&registry),
+            metrics: Metrics::new(&registry, Detail::Basic),
             stopping: stopping.clone(),
         };
         if let Start::Alone = start {

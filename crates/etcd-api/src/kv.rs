@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use etcd_apply::{Answer, Views, put_cost, txn_cost};
+use etcd_apply::{Answer, Outcome, Views, put_cost, txn_cost};
 use etcd_auth::Identity;
 use etcd_nesting::Deep;
 use etcd_proto::etcdserverpb::kv_server::Kv;
@@ -11,17 +11,21 @@ use etcd_proto::etcdserverpb::{
     InternalRaftRequest, PutRequest, PutResponse, RangeRequest, RangeResponse, TxnRequest,
     TxnResponse,
 };
+use prost::Message as _;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use crate::caller::Caller;
 use crate::check::{check_delete_range, check_put, check_range, check_txn};
 use crate::deadline::Deadline;
 use crate::encoded_command::EncodedCommand;
+use crate::metrics::Requested;
 use crate::overlap::check_overlaps;
 use crate::range_answer::RangeAnswer;
 use crate::range_stream::{self, DecodedMessages, Messages};
 use crate::reading::{is_read_only, is_serializable};
+use crate::slow::{self, Asked, Sizes, Timing};
 use crate::{Api, Error};
 
 /// Answers for keys.
@@ -39,6 +43,17 @@ impl KvService {
         Deadline::of(request.metadata(), self.api.limits.request_timeout)
     }
 
+    /// Begins to watch how long a call takes.
+    fn timing<'c>(
+        &self,
+        deadline: Deadline,
+        path: &'static str,
+        caller: &'c Caller,
+        asked: Asked<'c>,
+    ) -> Timing<'c> {
+        Timing::new(self.api.limits.slow_request, deadline.begun, path, caller, asked)
+    }
+
     /// A txn, however deep.
     pub(crate) async fn execute_txn(
         &self,
@@ -46,6 +61,8 @@ impl KvService {
     ) -> Result<Response<Deep<TxnResponse>>, Status> {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
+        let asked = request.visit(Asked::txn);
+        let timing = self.timing(deadline, slow::TXN, &caller, asked);
         // That there is no room is told before anything else.
         self.api.reserve(request.visit(txn_cost), &caller, deadline).await?;
         request.visit(|request| {
@@ -53,14 +70,10 @@ impl KvService {
             check_overlaps(request)
         })?;
         let mut response = if is_read_only(&request) {
-            if !is_serializable(&request) {
-                self.api.read_barrier(deadline).await?;
-            }
-            let check = |views: &Views, who: &Identity| views.check_txn(who, &request);
-            let identity = self.api.permit(&caller, deadline, check).await?;
-            let response = self.api.read_txn(request.into_inner()).await?;
-            self.api.check_unchanged(&identity)?;
-            response.into()
+            let response = self.read_txn(&caller, request, deadline).await;
+            let ended = response.is_ok().then(Instant::now);
+            self.note_read(Requested::ReadonlyTxn, deadline, ended);
+            response?.into()
         } else {
             let txn = Some(request.into_inner());
             let command = InternalRaftRequest { txn, ..Default::default() };
@@ -71,7 +84,31 @@ impl KvService {
             }
         };
         response.header = self.api.complete(response.header);
+        timing.answered(|| Sizes { count: 0, bytes: response.visit(TxnResponse::encoded_len) });
         Ok(Response::new(response))
+    }
+
+    async fn read_txn(
+        &self,
+        caller: &Caller,
+        request: Deep<TxnRequest>,
+        deadline: Deadline,
+    ) -> Result<TxnResponse, Error> {
+        if !is_serializable(&request) {
+            self.api.read_barrier(deadline).await?;
+        }
+        let check = |views: &Views, who: &Identity| views.check_txn(who, &request);
+        let identity = self.api.permit(caller, deadline, check).await?;
+        let response = self.api.read_txn(request.into_inner()).await?;
+        self.api.check_unchanged(&identity)?;
+        Ok(response)
+    }
+
+    /// Notes how long a read took that was done then, or came to nothing now.
+    fn note_read(&self, requested: Requested, deadline: Deadline, done: Option<Instant>) {
+        let outcome = if done.is_some() { Outcome::Done } else { Outcome::Refused };
+        let took = done.unwrap_or_else(Instant::now).saturating_duration_since(deadline.begun);
+        self.api.metrics.figures().note_request(requested, outcome, took);
     }
 
     /// A range, its key-values as they are stored.
@@ -81,18 +118,36 @@ impl KvService {
     ) -> Result<RangeAnswer, Status> {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
+        let asked = Asked::Range(request.clone());
+        let timing = self.timing(deadline, slow::RANGE, &caller, asked);
         if !request.serializable && self.api.is_learner() {
             return Err(Error::NotSupportedForLearner.into());
         }
         check_range(&request)?;
+        let answer = self.read_range(&caller, request, deadline).await;
+        let ended = answer.as_ref().ok().map(|(_, ended)| *ended);
+        self.note_read(Requested::Range, deadline, ended);
+        let (answer, _) = answer?;
+        timing.answered(|| Sizes { count: answer.count, bytes: answer.encoded_len() });
+        Ok(answer)
+    }
+
+    async fn read_range(
+        &self,
+        caller: &Caller,
+        request: RangeRequest,
+        deadline: Deadline,
+    ) -> Result<(RangeAnswer, Instant), Error> {
+        let waits = !request.serializable || self.api.views.auth.is_enabled();
         if !request.serializable {
             self.api.read_barrier(deadline).await?;
         }
         let (key, end) = (&request.key, &request.range_end);
-        let identity = self.api.permit_read(&caller, deadline, key, end).await?;
-        let result = self.api.read_range(request).await?;
+        let identity = self.api.permit_read(caller, deadline, key, end).await?;
+        let begun = (!waits).then_some(deadline.begun);
+        let (result, ended) = self.api.read_range(request, begun).await?;
         self.api.check_unchanged(&identity)?;
-        Ok(RangeAnswer::new(self.api.header(result.revision), result))
+        Ok((RangeAnswer::new(self.api.header(result.revision), result), ended))
     }
 
     /// The same in parts.
@@ -146,12 +201,14 @@ impl Kv for KvService {
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
+        let timing = self.timing(deadline, slow::PUT, &caller, Asked::Put(&request));
         self.api.reserve(put_cost(&request), &caller, deadline).await?;
         check_put(&request)?;
         let command = EncodedCommand::put(&request);
         let answer = self.api.propose_for(&caller, command, deadline).await?;
         let Answer::Put(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
+        timing.answered(|| Sizes { count: 0, bytes: response.encoded_len() });
         Ok(Response::new(response))
     }
 
@@ -161,6 +218,8 @@ impl Kv for KvService {
     ) -> Result<Response<DeleteRangeResponse>, Status> {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
+        let asked = Asked::delete_range(&request);
+        let timing = self.timing(deadline, slow::DELETE_RANGE, &caller, asked);
         check_delete_range(&request)?;
         let delete_range = Some(request);
         let command =
@@ -168,6 +227,7 @@ impl Kv for KvService {
         let answer = self.api.propose_for(&caller, command, deadline).await?;
         let Answer::DeleteRange(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
+        timing.answered(|| Sizes { count: response.deleted, bytes: response.encoded_len() });
         Ok(Response::new(response))
     }
 

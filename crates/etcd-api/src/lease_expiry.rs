@@ -97,8 +97,12 @@ impl Api {
         let lease_expire = Some(LeaseExpireRequest { id, term });
         let command = InternalRaftRequest { lease_expire, ..Default::default() };
         match self.propose(&command, self.own_deadline()).await {
+            Ok(_) => {
+                self.metrics.figures().leases_expired.raise();
+                Ok(())
+            }
             // A client was faster.
-            Ok(_) | Err(Error::LeaseNotFound) => Ok(()),
+            Err(Error::LeaseNotFound) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -127,7 +131,8 @@ impl Api {
 
     /// The end of what this member does for itself.
     pub(crate) fn own_deadline(&self) -> Deadline {
-        Deadline { at: Instant::now() + self.limits.request_timeout, set_by: SetBy::Member }
+        let begun = Instant::now();
+        Deadline { begun, at: begun + self.limits.request_timeout, set_by: SetBy::Member }
     }
 }
 

@@ -12,7 +12,9 @@ use tonic::{Status, Streaming};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::metrics::Streams;
 use crate::require_leader::Ending;
+use crate::watch_stream::is_failure;
 use crate::{Api, Error, rewording};
 
 /// What a call of LeaseKeepAlive answers with.
@@ -53,7 +55,11 @@ impl KeepAlive {
     async fn next(&mut self) -> Result<Option<LeaseKeepAliveResponse>, Status> {
         let KeepAlive { api, caller, requests, ending } = self;
         let next = async {
-            match requests.message().await.map_err(rewording::reword_status)? {
+            let received = requests.message().await.map_err(rewording::reword_status);
+            if received.as_ref().is_err_and(is_failure) {
+                api.metrics.figures().count_failed_stream(Streams::KeepAlive);
+            }
+            match received? {
                 Some(request) => Ok(Some(renew(api, caller, request.id).await?)),
                 None => Ok(None),
             }

@@ -3,8 +3,9 @@
 //! - [`routes`] makes the services of an [`Api`], the handle on everything that they need: KV,
 //!   Cluster, Maintenance and gRPC's own health service. What is not built is not registered.
 //! - [`add_peer_routes`] is what other members ask of this one while it leads, and [`expire_leases`]
-//!   its round: [`Leases`] has what both need. [`raise_alarms`] is every member's own: it tells the
-//!   cluster when its storage has outgrown its quota.
+//!   its round: [`Leases`] has what both need. [`compact_by_itself`] is the leader's too.
+//!   [`raise_alarms`] is every member's own: it tells the cluster when its storage has outgrown its
+//!   quota.
 //! - [`Error`] is the one table of errors to statuses; no other place makes a status of its own.
 //! - [`Limits`] bounds what a client may ask.
 //! - [`Metrics`] counts calls for whoever shows its registry.
@@ -39,6 +40,7 @@ mod time_limit;
 mod etiquette;
 mod methods;
 mod metrics;
+mod slow;
 mod counted_stream;
 mod gate;
 mod rewording;
@@ -59,6 +61,7 @@ mod watch;
 mod lease_leader;
 mod lease_renewals;
 mod lease_expiry;
+mod auto_compaction;
 mod lease_peer;
 mod lease_stream;
 mod lease;
@@ -90,12 +93,14 @@ mod quota_tests;
 
 pub use api::{Api, Versions};
 pub use authentication::{Authentication, AuthenticationOptions, reap_tokens};
+pub use auto_compaction::{Retention, compact_by_itself};
+pub use counted_stream::Sent;
 pub use error::Error;
 pub use lease_expiry::expire_leases;
 pub use lease_peer::add_peer_routes;
 pub use leases::{LeaseOptions, Leases};
 pub use limits::Limits;
-pub use metrics::Metrics;
+pub use metrics::{Detail, Feature, Metrics};
 pub use quota::{Alarming, raise_alarms};
 pub use routes::{Answer, Services, routes};
 pub use shape::check_shape;

@@ -18,6 +18,8 @@ pub struct Limits {
     /// How often a watcher that asked for it says how far it is
     /// (`--watch-progress-notify-interval`); a stream adds up to a tenth.
     pub watch_progress_interval: Duration,
+    /// A unary call that takes longer is told in the log (`--warning-unary-request-duration`).
+    pub slow_request: Duration,
 }
 
 impl Default for Limits {
@@ -27,6 +29,7 @@ impl Default for Limits {
             max_request_bytes: 1_572_864,
             request_timeout: Duration::from_secs(7),
             watch_progress_interval: Duration::from_secs(600),
+            slow_request: Duration::from_millis(300),
         }
     }
 }

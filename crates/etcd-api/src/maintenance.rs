@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_apply::Answer;
+use etcd_figures::Lap;
 use etcd_membership::MemberId;
 use etcd_proto::etcdserverpb::alarm_request::AlarmAction;
 use etcd_proto::etcdserverpb::maintenance_server::Maintenance;
@@ -108,7 +109,12 @@ impl Maintenance for MaintenanceService {
     async fn hash(&self, request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
         self.admit_admin(request).await?;
         let views = self.api.views.clone();
-        let hash = move || views.buckets(|buckets| buckets.hash());
+        let hash = move || {
+            let begun = Lap::begin();
+            let hash = views.buckets(|buckets| buckets.hash());
+            views.figures.hashes.note_time(begun.so_far());
+            hash
+        };
         // It reads the whole state.
         let hash = tokio::task::spawn_blocking(hash).await;
         let hash = hash.map_err(|_| Error::Stopped)?.map_err(Error::from)?;

@@ -9,7 +9,7 @@ use tokio_stream::{once, pending};
 use tonic::Code;
 
 use crate::harness::{Harness, Start, get};
-use crate::{Limits, Metrics};
+use crate::{Detail, Limits, Metrics};
 
 /// The lines above zero about one method, as "started 1" or "handled OK 1", in their order.
 fn counted(harness: &Harness, method: &str) -> Vec<String> {
@@ -29,7 +29,7 @@ fn counted(harness: &Harness, method: &str) -> Vec<String> {
 #[test]
 fn before_any_call_all_but_locks_and_elections_are_at_zero() {
     let registry = prometheus::Registry::new();
-    let _metrics = Metrics::new(&registry);
+    let _metrics = Metrics::new(&registry, Detail::Basic);
     let text = TextEncoder::new().encode_to_string(&registry.gather()).expect("text");
     let count = |name: &str| text.lines().filter(|line| line.starts_with(name)).count();
     assert_eq!(count("grpc_server_started_total{"), 45);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_apply::Answer;
+use etcd_apply::{Answer, Outcome, Reply};
 use etcd_proto::etcdserverpb::{InternalRaftRequest, RequestHeader};
 use etcd_raft::ProposeError;
 use tokio::time::Instant;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::caller::Caller;
 use crate::deadline::{Deadline, SetBy};
 use crate::encoded_command::EncodedCommand;
+use crate::metrics::Requested;
 use crate::{Api, Error};
 
 /// The most entries that may be committed and not applied before commands are turned away.
@@ -56,12 +57,25 @@ impl Api {
         command: EncodedCommand,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
+        let (kind, begun) = (command.kind(), Instant::now());
+        let reply = self.propose_since(begun, command, deadline).await;
+        // In etcd a command that was refused when it was applied is a request that went well.
+        let outcome = if reply.is_ok() { Outcome::Done } else { Outcome::Refused };
+        self.metrics.figures().note_request(Requested::Command(kind), outcome, begun.elapsed());
+        Ok(reply??)
+    }
+
+    async fn propose_since(
+        &self,
+        begun: Instant,
+        command: EncodedCommand,
+        deadline: Deadline,
+    ) -> Result<Reply, Error> {
         if command.len_in_etcd(self.member_id) > self.limits.max_request_bytes {
             return Err(Error::RequestTooLarge);
         }
-        let begun = Instant::now();
         match self.raft.propose(command.into_bytes(), deadline.at).await {
-            Ok(reply) => Ok(reply?),
+            Ok(reply) => Ok(reply),
             Err(late @ (ProposeError::NotAccepted | ProposeError::Unknown)) => {
                 // Without a leader nothing took it, and etcd passes the raw error on. What only
                 // waited for its turn, etcd had taken.

@@ -1,11 +1,13 @@
 //! Reads: the barrier before them, and where they run.
 
-use etcd_apply::Views;
+use etcd_apply::{Outcome, Views};
+use etcd_figures::Lap;
 use etcd_mvcc::{Content, KeyValues, RangeQuery, RangeResult};
 use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use etcd_proto::etcdserverpb::request_op::Request;
 use etcd_proto::etcdserverpb::{RangeRequest, RequestOp, TxnRequest, TxnResponse};
 use etcd_raft::ReadError;
+use tokio::time::Instant;
 
 use crate::deadline::{Deadline, SetBy};
 use crate::{Api, Error};
@@ -26,15 +28,24 @@ impl Api {
         })
     }
 
-    /// Reads a range from this member's state.
+    /// Reads a range from this member's state, and says when that was done. Whoever has looked at
+    /// the clock just before says what it showed, which spares another look.
     pub(crate) async fn read_range(
         &self,
         request: RangeRequest,
-    ) -> Result<RangeResult<KeyValues>, Error> {
+        begun: Option<Instant>,
+    ) -> Result<(RangeResult<KeyValues>, Instant), Error> {
         let keys = keys_of_range(&self.views, &request);
-        let read = move |views: &Views| match keys {
-            ..=INLINE_KEYS => views.stored_range(&request).map(RangeResult::from),
-            _ => views.long_range(&request),
+        let read = move |views: &Views| {
+            let begun = begun.unwrap_or_else(Instant::now);
+            let result = match keys {
+                ..=INLINE_KEYS => views.stored_range(&request).map(RangeResult::from),
+                _ => views.long_range(&request),
+            };
+            let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Refused };
+            let ended = Instant::now();
+            views.figures.note_range(outcome, ended.saturating_duration_since(begun));
+            Ok((result?, ended))
         };
         self.read(keys, read).await
     }
@@ -42,7 +53,13 @@ impl Api {
     /// Executes a read-only txn on this member's state.
     pub(crate) async fn read_txn(&self, request: TxnRequest) -> Result<TxnResponse, Error> {
         let keys = keys_of_txn(&self.views, &request);
-        self.read(keys, move |views| views.read_txn(&request)).await
+        let read = move |views: &Views| {
+            let begun = Lap::begin();
+            let response = views.read_txn(&request);
+            views.figures.note_slow(begun.so_far());
+            response
+        };
+        self.read(keys, read).await
     }
 
     async fn read<T: Send + 'static>(

@@ -17,6 +17,7 @@ use etcd_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use etcd_proto::etcdserverpb::watch_server::WatchServer;
 use etcd_proto::v3electionpb::election_server::ElectionServer;
 use etcd_proto::v3lockpb::lock_server::LockServer;
+use etcd_transport::Connection;
 use tonic::Status;
 use tonic::body::Body;
 use tonic_health::pb::health_server::HealthServer;
@@ -25,18 +26,18 @@ use tower_service::Service;
 
 use crate::auth::AuthService;
 use crate::cluster::ClusterService;
-use crate::counted_stream::count_request;
+use crate::counted_stream::{Sent, count_bytes, count_request};
 use crate::election::ElectionService;
 use crate::gate;
 use crate::kv::KvService;
 use crate::lease::LeaseService;
 use crate::lock::LockService;
 use crate::maintenance::MaintenanceService;
-use crate::methods::{BIDI_STREAM, Served};
-use crate::metrics::Call;
+use crate::methods::{BIDI_STREAM, Served, UNARY};
+use crate::metrics::{Call, Method};
 use crate::terms::terms;
 use crate::watch::WatchService;
-use crate::{Api, range_route, rewording, txn_route};
+use crate::{Api, range_route, rewording, slow, txn_route};
 
 /// The gRPC services of a member, each behind the same gate. A call of anything else is answered
 /// with `Unimplemented`.
@@ -69,7 +70,7 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<axum::BoxError> + Send,
 {
-    type Response = Response<Body>;
+    type Response = Response<Sent>;
     type Error = Infallible;
     type Future = Answer;
 
@@ -80,12 +81,13 @@ where
     /// Lets a call through or refuses it. As in etcd, what the gate refuses is not counted.
     fn call(&mut self, request: Request<B>) -> Answer {
         let stubs = &*self.0;
-        if let Err(refusal) = gate::check(&stubs.api, &request) {
+        let method = stubs.api.metrics.method(request.uri().path());
+        let shape = method.map(|method| method.shape());
+        if let Err(refusal) = gate::check(&stubs.api, &request, shape) {
             return Answer(State::Refused(refusal));
         }
-        let path = request.uri().path();
-        let Some(method) = stubs.api.metrics.method(path) else {
-            let path = path.to_owned();
+        let Some(method) = method else {
+            let path = request.uri().path().to_owned();
             return Answer(match Served::at(&path) {
                 Some(service) => State::Uncounted(stubs.call(service, request), path),
                 None => State::Refused(rewording::unknown(&path)),
@@ -96,7 +98,7 @@ where
             stubs.call(method.service, count_request(request, method.clone()))
         } else {
             method.received();
-            stubs.call(method.service, request)
+            stubs.timed(method, count_bytes(request, method.clone()))
         };
         Answer(State::Counted(answering, Some(call)))
     }
@@ -117,6 +119,20 @@ struct Stubs {
 }
 
 impl Stubs {
+    /// A call that gets one message, told in the log if it takes too long.
+    fn timed<B>(&self, method: &Arc<Method>, request: Request<B>) -> Answering
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<axum::BoxError> + Send,
+    {
+        if method.kind != UNARY || slow::tells_itself(&method.path) {
+            return self.call(method.service, request);
+        }
+        let connection = request.extensions().get::<Connection>().cloned();
+        let answering = self.call(method.service, request);
+        slow::timed(self.api.limits.slow_request, method.clone(), connection.as_ref(), answering)
+    }
+
     fn call<B>(&self, service: Served, request: Request<B>) -> Answering
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -161,13 +177,14 @@ enum State {
 }
 
 impl Future for Answer {
-    type Output = Result<Response<Body>, Infallible>;
+    type Output = Result<Response<Sent>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(Ok(match &mut self.get_mut().0 {
-            State::Refused(refusal) => refusal.clone().into_http(),
+            State::Refused(refusal) => refusal.clone().into_http().map(Sent::uncounted),
             State::Uncounted(answering, path) => {
-                rewording::reword(ready!(answering.as_mut().poll(cx))?, path)
+                let response = ready!(answering.as_mut().poll(cx))?;
+                rewording::reword(response, path).map(Sent::uncounted)
             }
             State::Counted(answering, call) => {
                 let response = ready!(answering.as_mut().poll(cx))?;

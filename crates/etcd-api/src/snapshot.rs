@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use etcd_figures::Lap;
 use etcd_proto::etcdserverpb::SnapshotResponse;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
@@ -24,15 +25,29 @@ pub(crate) type Messages = ReceiverStream<Result<SnapshotResponse, Status>>;
 /// no write waits: the storage keeps what is replaced meanwhile until the stream ends.
 pub(crate) fn start(api: Arc<Api>) -> Messages {
     let (sender, messages) = mpsc::channel(MESSAGES_AHEAD);
-    tokio::task::spawn_blocking(move || match send(&api, &sender) {
+    tokio::task::spawn_blocking(move || {
+        let begun = Lap::begin();
+        let sent = send(&api, &sender);
+        if sent.is_ok() {
+            api.views.figures.copies.note_time(begun.so_far());
+        }
+        tell(sent, &sender);
+    });
+    ReceiverStream::new(messages)
+}
+
+fn tell(
+    sent: Result<u64, etcd_apply::Error>,
+    sender: &mpsc::Sender<Result<SnapshotResponse, Status>>,
+) {
+    match sent {
         Ok(bytes) => tracing::info!(bytes, "sent a snapshot to a client"),
         Err(_) if sender.is_closed() => tracing::info!("a client left before its snapshot's end"),
         Err(error) => {
             // The client may leave just now: then nobody is left to tell.
             let _ = sender.blocking_send(Err(Error::from(error).into()));
         }
-    });
-    ReceiverStream::new(messages)
+    }
 }
 
 fn send(

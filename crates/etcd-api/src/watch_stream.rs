@@ -4,16 +4,18 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use etcd_figures::Lap;
 use etcd_mvcc::KeyRange;
 use etcd_proto::etcdserverpb::watch_create_request::FilterType;
 use etcd_proto::etcdserverpb::watch_request::RequestUnion;
 use etcd_proto::etcdserverpb::{WatchCreateRequest, WatchRequest, WatchResponse};
 use etcd_watch::{Begun, Changed, Feed, Filter, Interest, Told};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::metrics::Streams;
 use crate::require_leader::Ending;
 use crate::watch_response::{events, fragments};
 use crate::{Api, Error, rewording};
@@ -95,7 +97,7 @@ impl WatchStream {
             tokio::select! {
                 // etcd answers a progress request whatever is asked after it.
                 request = next_request(&mut self.requests), if !self.feed.owes_progress() =>
-                match request? {
+                match self.note_failure(request)? {
                     Some(request) => self.execute(request).await,
                     None => self.requests = None,
                 },
@@ -109,7 +111,24 @@ impl WatchStream {
         }
     }
 
+    /// Counts a stream that broke, unless its client meant to end it.
+    fn note_failure<T>(&self, received: Result<T, Status>) -> Result<T, Status> {
+        if received.as_ref().is_err_and(is_failure) {
+            self.api.metrics.figures().count_failed_stream(Streams::Watch);
+        }
+        received
+    }
+
     async fn execute(&mut self, request: WatchRequest) {
+        let (begun, before) = (Lap::begin(), self.responses.len());
+        self.answer(request).await;
+        if self.responses.len() > before {
+            let figures = self.api.metrics.figures();
+            figures.control_responses.note_time(begun.so_far());
+        }
+    }
+
+    async fn answer(&mut self, request: WatchRequest) {
         match request.request_union {
             Some(RequestUnion::CreateRequest(request)) => self.create(request).await,
             Some(RequestUnion::CancelRequest(request)) => self.cancel(request.watch_id),
@@ -174,12 +193,25 @@ impl WatchStream {
 
     /// Responds to a word, and to those that wait behind it.
     async fn respond_to_all(&mut self, told: Told) -> Result<(), Status> {
+        let begun = Lap::begin();
         self.respond(told).await?;
         while self.responses.len() < RESPONSES_AT_ONCE {
             let Some(told) = self.feed.next_ready() else { break };
             self.respond(told).await?;
         }
+        self.note_responses(begun.so_far());
         Ok(())
+    }
+
+    /// Notes how long the responses took to make that wait now: what is told at once is timed at
+    /// once.
+    fn note_responses(&self, took: Duration) {
+        let events: usize = self.responses.iter().map(|response| response.events.len()).sum();
+        if events > 0 {
+            let (figures, responses) = (self.api.metrics.figures(), self.responses.len() as u64);
+            figures.event_responses.note_together(took, responses);
+            figures.single_events.note_together(took / (events as u32).max(1), 1);
+        }
     }
 
     async fn respond(&mut self, told: Told) -> Result<(), Status> {
@@ -229,6 +261,12 @@ impl WatchStream {
     }
 
     fn tick(&mut self) {
+        let begun = Lap::begin();
+        self.request_due_progress();
+        self.api.metrics.figures().progress_responses.note_time(begun.so_far());
+    }
+
+    fn request_due_progress(&mut self) {
         for (id, Wishes { progress, .. }) in &mut self.watchers {
             match progress {
                 Progress::Unwanted => {}
@@ -256,6 +294,11 @@ async fn permit(api: &Api, caller: &Caller, key: &[u8], range_end: &[u8]) -> Res
         };
         format!("rpc error: code = {code} desc = {error}")
     })
+}
+
+/// Whether a stream broke by itself: its client neither left nor ran out of time.
+pub(crate) fn is_failure(status: &Status) -> bool {
+    !matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded)
 }
 
 /// Waits for the client's next request; `None` at the end of them, and then for ever.
