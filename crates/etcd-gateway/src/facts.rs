@@ -7,6 +7,8 @@ use etcd_membership::ClusterId;
 use etcd_raft::Raft;
 use prometheus::Registry;
 
+use crate::Looks;
+
 /// The parts of a running member that the endpoints show. Cheap to clone.
 #[derive(Clone)]
 pub struct Facts {
@@ -20,6 +22,19 @@ pub struct Facts {
     pub request_timeout: Duration,
     /// What `/metrics` shows.
     pub registry: Registry,
+    /// What is counted of those who look.
+    pub looks: Looks,
+    /// Whether profiles are made for whoever asks.
+    pub profiling: Profiling,
     /// The version of etcd that this server behaves like, as "3.7.1".
     pub server_version: &'static str,
+}
+
+/// Whether `/debug/pprof` is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profiling {
+    /// It is not there.
+    Off,
+    /// Profiles are made for whoever asks.
+    On,
 }

@@ -2,10 +2,9 @@
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use etcd_proto::etcdserverpb::{AlarmType, RangeRequest};
+use etcd_proto::etcdserverpb::AlarmType;
 use http::{StatusCode, header};
 use serde::Serialize;
-use tokio::time::Instant;
 
 use crate::Facts;
 
@@ -40,7 +39,9 @@ impl Wanted {
 }
 
 pub(crate) async fn health(State(facts): State<Facts>, RawQuery(query): RawQuery) -> Response {
-    match check(&facts, &Wanted::parse(query.as_deref())).await {
+    let checked = check(&facts, &Wanted::parse(query.as_deref())).await;
+    facts.looks.count_health(&checked);
+    match checked {
         Ok(()) => {
             let body = encode(&Health { health: "true", reason: String::new() });
             (StatusCode::OK, [(header::CONTENT_TYPE, TEXT)], body).into_response()
@@ -73,13 +74,9 @@ async fn check(facts: &Facts, wanted: &Wanted) -> Result<(), String> {
         if facts.raft.status().leader.is_none() {
             return Err("RAFT NO LEADER".to_owned());
         }
-        let confirmed = facts.raft.read_barrier(Instant::now() + facts.request_timeout).await;
-        confirmed.map_err(|_| "RANGE ERROR:etcdserver: request timed out".to_owned())?;
+        return facts.read_linearizable().await.map_err(|error| format!("RANGE ERROR:{error}"));
     }
-    // An empty key matches nothing: the read shows that the state answers.
-    let range = RangeRequest { limit: 1, keys_only: true, ..RangeRequest::default() };
-    facts.views.range(&range).map_err(|error| format!("RANGE ERROR:{error}"))?;
-    Ok(())
+    facts.read_serializable().map_err(|error| format!("RANGE ERROR:{error}"))
 }
 
 #[cfg(test)]

@@ -1,16 +1,48 @@
-//! What a member says over plain HTTP: health, version, metrics, and its members to other members.
+//! What a member says over plain HTTP: health, version, metrics, its members to other members, and
+//! all of gRPC as JSON.
 //!
-//! [`client_routes`] is for the client listeners, [`peer_routes`] for the peer listener. Both show
-//! what [`Facts`] leads to.
+//! [`client_routes`] is for the client listeners, where [`Access`] says who may ask; [`peer_routes`]
+//! is for the peer listener, [`metrics_routes`] for those of whoever only looks on. All show what
+//! [`Facts`] leads to.
+//!
+//! [`Gateway`] is etcd's JSON gateway: it makes each request under `/v3/` a call of the member's
+//! own gRPC services, and the answer JSON again, by the messages' descriptors alone.
 //!
 //! Never in this crate: a second way to reach the state, or to change it.
 
+mod looks;
 mod facts;
 mod version;
+mod reads;
 mod health;
+mod probes;
 mod metrics;
 mod members;
+mod hash_kv;
+mod access;
+mod refusal;
+mod scanner;
+mod numeral;
+mod tokens;
+mod descriptors;
+mod transcription;
+mod printing;
+mod values;
+mod bindings;
+mod metadata;
+mod messages;
+mod call;
+mod gateway;
+mod websocket;
+mod debug_profile;
+mod debug;
 mod routes;
 
-pub use facts::Facts;
-pub use routes::{client_routes, peer_routes};
+#[cfg(test)]
+mod transcription_tests;
+
+pub use access::Access;
+pub use facts::{Facts, Profiling};
+pub use gateway::Gateway;
+pub use looks::Looks;
+pub use routes::{client_routes, metrics_routes, peer_routes};

@@ -26,6 +26,10 @@ mod codec;
 
 pub use codec::buffer_settings;
 
+/// The messages and services as a `google.protobuf.FileDescriptorSet`, with the fields' original
+/// names: for those who learn at run time what messages look like.
+pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptors.bin");
+
 /// Keys at their revisions, and events.
 pub mod mvccpb {
     include!("gen/mvccpb.rs");
