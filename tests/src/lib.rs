@@ -7,6 +7,7 @@
 //!   tools.
 //! - [`chance`]: random numbers of a seed that is printed.
 //! - [`History`]: writers that remember what was acknowledged.
+//! - [`web`] asks over plain HTTP, [`http_script`] runs requests and their expected answers.
 //! - [`script`]: commands and their expected output in a text file; [`behaviour`]: the same with
 //!   gRPC's requests.
 //! - [`parity`]: random operations to a real etcd and to this server, and the smallest difference.
@@ -25,6 +26,8 @@ pub mod namespace;
 pub mod client;
 pub mod wire;
 pub mod raw;
+pub mod web;
+pub mod metrics;
 pub mod golang;
 pub mod etcdctl;
 pub mod etcdutl;
@@ -32,6 +35,7 @@ pub mod member;
 pub mod cluster;
 pub mod history;
 pub mod script;
+pub mod http_script;
 pub mod behaviour;
 pub mod parity;
 
@@ -42,6 +46,7 @@ pub use etcdctl::Etcdctl;
 pub use etcdutl::Etcdutl;
 pub use history::History;
 pub use member::{Member, Place};
+pub use metrics::Scrape;
 pub use namespace::Network;
 pub use process::{Process, Signal};
 pub use raw::{Call, Outcome, Raw};

@@ -7,7 +7,7 @@ use crate::settings::Settings;
 use crate::table;
 use crate::url::{Scheme, Url};
 use crate::warning::Warning;
-use crate::without_effect::{GATES_WITHOUT_EFFECT_YET, WITHOUT_EFFECT_YET};
+use crate::without_effect::{GATES_WITHOUT_EFFECT, Idle, WITHOUT_EFFECT, find};
 
 /// The request size above which a start warns, in bytes.
 const LARGE_REQUEST_BYTES: u64 = 10 * 1024 * 1024;
@@ -46,13 +46,17 @@ fn flags(settings: &Settings, warnings: &mut Vec<Warning>) {
             warnings.push(warning.with("flag", name));
         }
     }
-    let idle: Vec<&str> = settings
-        .given()
-        .filter(|name| WITHOUT_EFFECT_YET.contains(name) && settings.is_changed(name))
-        .collect();
+    let idle = settings.given().filter(|name| settings.is_changed(name));
+    let idle: Vec<&Idle> = idle.filter_map(|name| find(WITHOUT_EFFECT, name)).collect();
+    tell_idle("flags were set that have no effect here", &idle, warnings);
+}
+
+/// One line for all that is idle, with the reasons.
+fn tell_idle(message: &str, idle: &[&Idle], warnings: &mut Vec<Warning>) {
     if !idle.is_empty() {
-        let warning = Warning::warn("flags without effect in this version were set");
-        warnings.push(warning.with("flags", idle.join(",")));
+        let told =
+            idle.iter().fold(Warning::warn(message), |told, (name, why)| told.with(name, why));
+        warnings.push(told);
     }
 }
 
@@ -116,12 +120,10 @@ fn is_plain(url: &Url) -> bool {
 
 fn features(config: &Config, warnings: &mut Vec<Warning>) {
     let gates = &config.member.feature_gates;
-    let mut idle = gates.changed();
-    idle.retain(|name| GATES_WITHOUT_EFFECT_YET.contains(name));
-    if !idle.is_empty() {
-        let warning = Warning::warn("feature gates without effect in this version were set");
-        warnings.push(warning.with("gates", idle.join(",")));
-    }
+    let changed = gates.changed();
+    let idle: Vec<&Idle> =
+        changed.into_iter().filter_map(|name| find(GATES_WITHOUT_EFFECT, name)).collect();
+    tell_idle("feature gates were set that have no effect here", &idle, warnings);
     if gates.lease_checkpoint && !gates.lease_checkpoint_persist {
         let message = "feature gate LeaseCheckpoint without LeaseCheckpointPersist: remaining \
                        times are stored all the same";

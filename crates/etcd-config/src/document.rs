@@ -35,6 +35,10 @@ impl Document {
                 if let Some(Position { line, column }) = position {
                     message = message.replace(&format!(" at line {line} column {column}"), "");
                 }
+                // It quotes what it found, which in the wrong file is a secret.
+                if let Some((kind, _)) = message.split_once("string \"") {
+                    message = format!("{kind}a text, expected a mapping of keys to values");
+                }
                 let place = Place::File { path: file.path.clone(), position };
                 let advice = "write YAML, JSON, or lines ETCD_NAME=\"value\"";
                 document.faults.push(Fault::new(place, message, advice));
@@ -47,15 +51,16 @@ impl Document {
     fn walk(&mut self, file: &ConfigFile, mapping: &Dict, outer: &[String]) {
         let prefix: String = outer.iter().map(|key| key.to_ascii_lowercase() + ".").collect();
         let mut entries: Vec<(&String, &Value)> = mapping.iter().collect();
-        entries.sort_by_key(|(key, _)| table::flags().any(|flag| flag.is_spelt(&prefix, key)));
+        entries.sort_by_key(|(key, _)| table::settings().any(|flag| flag.is_spelt(&prefix, key)));
         for (key, value) in entries {
             let path = format!("{prefix}{}", key.to_ascii_lowercase());
             let keys: Vec<String> = outer.iter().chain([key]).cloned().collect();
             let below = format!("{path}.");
-            if let Some(flag) = table::flags().find(|flag| flag.yaml == Some(path.as_str())) {
+            if let Some(flag) = table::settings().find(|flag| flag.yaml == Some(path.as_str())) {
                 self.repeated(file, &keys);
                 self.take(file, flag, value, keys);
-            } else if table::flags().any(|flag| flag.yaml.is_some_and(|y| y.starts_with(&below))) {
+            } else if table::settings().any(|flag| flag.yaml.is_some_and(|y| y.starts_with(&below)))
+            {
                 self.repeated(file, &keys);
                 match value {
                     Value::Dict(_, inner) => self.walk(file, inner, &keys),

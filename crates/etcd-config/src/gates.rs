@@ -29,6 +29,9 @@ pub struct FeatureGates {
     pub stop_grpc_service_on_defrag: bool,
     /// Write transactions read through a shared buffer.
     pub txn_mode_write_with_shared_buffer: bool,
+    /// Whether `AllAlpha` and `AllBeta` were set themselves.
+    #[serde(skip)]
+    whole_stages: (bool, bool),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -75,7 +78,20 @@ impl FeatureGates {
             };
             *field(&mut gates) = given(name).or(whole_stage).unwrap_or(*default);
         }
+        let whole = |name| given(name).unwrap_or(false);
+        gates.whole_stages = (whole(ALL_ALPHA), whole(ALL_BETA));
         Ok(gates)
+    }
+
+    /// All of them with their stages, and whether they are open; the gates for all of a stage too.
+    pub fn list(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let mut gates = self.clone();
+        let list = GATES.iter().map(|(name, stage, _, field)| {
+            let stage = if *stage == Stage::Alpha { "ALPHA" } else { "BETA" };
+            (*name, stage, *field(&mut gates))
+        });
+        let (alpha, beta) = self.whole_stages;
+        list.chain([(ALL_ALPHA, "ALPHA", alpha), (ALL_BETA, "BETA", beta)]).collect()
     }
 
     /// The names of those that are not as they are by default.
@@ -98,6 +114,7 @@ impl Default for FeatureGates {
             set_member_local_addr: false,
             stop_grpc_service_on_defrag: false,
             txn_mode_write_with_shared_buffer: false,
+            whole_stages: (false, false),
         };
         for (_, _, open, field) in GATES {
             *field(&mut gates) = *open;
@@ -160,6 +177,22 @@ mod tests {
         assert!(!gates.lease_checkpoint);
         let gates = FeatureGates::parse("AllBeta=false,FastLeaseKeepAlive=T").expect("valid gates");
         assert!(gates.fast_lease_keep_alive && !gates.txn_mode_write_with_shared_buffer);
+    }
+
+    #[test]
+    fn all_gates_are_listed_with_their_stages() {
+        let gates = FeatureGates::parse("AllAlpha=true,LeaseCheckpoint=false").expect("valid");
+        let list = gates.list();
+        assert_eq!(list.len(), GATES.len() + 2);
+        for gate in [
+            ("LeaseCheckpoint", "ALPHA", false),
+            ("PriorityRequest", "ALPHA", true),
+            ("FastLeaseKeepAlive", "BETA", true),
+            ("AllAlpha", "ALPHA", true),
+            ("AllBeta", "BETA", false),
+        ] {
+            assert!(list.contains(&gate), "{gate:?}");
+        }
     }
 
     #[test]

@@ -1,8 +1,17 @@
 //! The text of `etcd --help`: every flag by its section.
 
 use crate::error::USAGE;
+use crate::flag::Flag;
 use crate::kind::Kind;
 use crate::table::SECTIONS;
+
+/// What some flags mean where they are not given, as etcd's help shows it.
+const SHOWN: &[(&str, &str)] = &[
+    ("data-dir", "${name}.etcd"),
+    ("backend-bbolt-freelist-type", "map"),
+    ("compaction-batch-limit", "1000"),
+    ("watch-progress-notify-interval", "10m"),
+];
 
 /// The whole text.
 pub(crate) fn text() -> String {
@@ -11,17 +20,26 @@ pub(crate) fn text() -> String {
         "\nEvery flag has a variable: ETCD_ and its name in capitals, - written as _.\n\
          A boolean flag takes its value behind =; alone it means true.\n",
     );
+    let mut title = "";
     for section in SECTIONS {
-        text.push_str(&format!("\n{}:\n", section.title));
+        if section.title != title {
+            title = section.title;
+            text.push_str(&format!("\n{title}:\n"));
+        }
         for flag in section.flags {
             let default = match flag.kind {
                 Kind::Ignored => String::new(),
-                _ => format!(" '{}'", flag.default),
+                _ => format!(" '{}'", shown(flag)),
             };
             text.push_str(&format!("  --{}{default}\n    {}\n", flag.name, flag.help));
         }
     }
     text
+}
+
+fn shown(flag: &Flag) -> &'static str {
+    let listed = SHOWN.iter().find(|(name, _)| *name == flag.name);
+    listed.map_or(flag.default, |(_, shown)| shown)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::sections::{
 /// How far a misspelt name may be from a flag's to be taken for it, in single-letter changes.
 const MAX_DISTANCE: usize = 3;
 
-/// A section's title in the help and its flags.
+/// A section's title in the help, which several in a row may share, and its flags.
 pub(crate) struct Section {
     pub(crate) title: &'static str,
     pub(crate) flags: &'static [Flag],
@@ -20,14 +20,14 @@ pub(crate) struct Section {
 pub(crate) const SECTIONS: &[Section] = &[
     Section { title: "Member", flags: member::FLAGS },
     Section { title: "Clustering", flags: clustering::FLAGS },
-    Section { title: "Discovery", flags: discovery::FLAGS },
+    Section { title: "Clustering", flags: discovery::FLAGS },
     Section { title: "Security", flags: security::FLAGS },
     Section { title: "Auth", flags: auth::FLAGS },
     Section { title: "Profiling and Monitoring", flags: monitoring::FLAGS },
     Section { title: "Logging", flags: logging::FLAGS },
     Section { title: "Distributed tracing", flags: tracing::FLAGS },
     Section { title: "Features", flags: tuning::FLAGS },
-    Section { title: "Unsafe", flags: hazards::FLAGS },
+    Section { title: "Unsafe feature", flags: hazards::FLAGS },
     Section { title: "Process", flags: process::FLAGS },
     Section { title: "Accepted without effect", flags: process::IGNORED },
 ];
@@ -35,6 +35,11 @@ pub(crate) const SECTIONS: &[Section] = &[
 /// Every flag, in the help's order.
 pub(crate) fn flags() -> impl Iterator<Item = &'static Flag> {
     SECTIONS.iter().flat_map(|section| section.flags)
+}
+
+/// Every setting that a YAML file may have: the flags, and what no flag sets.
+pub(crate) fn settings() -> impl Iterator<Item = &'static Flag> {
+    flags().chain(security::ONLY_IN_YAML)
 }
 
 /// The flag of a name, if there is one.

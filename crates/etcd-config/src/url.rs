@@ -139,6 +139,11 @@ pub(crate) fn join(urls: &[Url]) -> String {
 fn parse(text: &str) -> Result<Url, String> {
     let text = text.trim();
     let bad_scheme = || format!("URL scheme must be http, https, unix, or unixs: {text}");
+    let segment = text.split('/').next().unwrap_or_default();
+    if segment.contains(':') && !segment.starts_with(|char: char| char.is_ascii_alphabetic()) {
+        // What begins so is no scheme but a path.
+        return Err(format!("parse {text:?}: first path segment in URL cannot contain colon"));
+    }
     let (scheme_text, rest) = text.split_once(':').ok_or_else(bad_scheme)?;
     let scheme_text = scheme_text.to_ascii_lowercase();
     let scheme = Scheme::parse(&scheme_text).ok_or_else(bad_scheme)?;
@@ -266,7 +271,7 @@ mod tests {
         check_fault("", expect!["no valid URLs given"]);
         check_fault(
             "10.0.0.1:2380",
-            expect!["URL scheme must be http, https, unix, or unixs: 10.0.0.1:2380"],
+            expect![[r#"parse "10.0.0.1:2380": first path segment in URL cannot contain colon"#]],
         );
         check_fault(
             "ftp://a:1",

@@ -1,67 +1,50 @@
-//! The flags and feature gates that are read and checked and change nothing yet.
+//! The flags and feature gates that are read and checked and change nothing, and why.
 
-/// Names of the flags that this version reads and checks but does not act on. A start that sets one
-/// away from its default says so; a flag leaves this list with the change that makes it work.
-pub(crate) const WITHOUT_EFFECT_YET: &[&str] = &[
-    "initial-election-tick-advance",
-    "max-snapshots",
-    "max-wals",
-    "memory-mlock",
-    "backend-bbolt-freelist-type",
-    "backend-batch-interval",
-    "backend-batch-limit",
-    "enable-grpc-gateway",
-    "raft-read-timeout",
-    "raft-write-timeout",
-    "strict-reconfig-check",
-    "auto-compaction-retention",
-    "auto-compaction-mode",
-    "discovery-token",
-    "discovery-endpoints",
-    "discovery-dial-timeout",
-    "discovery-request-timeout",
-    "discovery-keepalive-time",
-    "discovery-keepalive-timeout",
-    "discovery-insecure-transport",
-    "discovery-insecure-skip-tls-verify",
-    "discovery-cert",
-    "discovery-key",
-    "discovery-cacert",
-    "discovery-user",
-    "discovery-password",
-    "discovery-srv",
-    "discovery-srv-name",
-    "cors",
-    "host-whitelist",
-    "enable-pprof",
-    "metrics",
-    "listen-metrics-urls",
-    "enable-log-rotation",
-    "log-rotation-config-json",
-    "warning-unary-request-duration",
-    "enable-distributed-tracing",
-    "distributed-tracing-address",
-    "distributed-tracing-service-name",
-    "distributed-tracing-instance-id",
-    "distributed-tracing-sampling-rate",
-    "corrupt-check-time",
-    "compact-hash-check-time",
-    "warning-apply-duration",
-    "bootstrap-defrag-threshold-megabytes",
-    "max-learners",
-    "downgrade-check-time",
-    "force-new-cluster",
+/// A name, and why setting it changes nothing.
+pub(crate) type Idle = (&'static str, &'static str);
+
+const NO_SNAPSHOT_FILES: &str =
+    "no snapshot files are kept: a member that needs one gets a checkpoint made for it";
+const LOG_IS_PURGED: &str =
+    "the log is one database: --snapshot-count and --snapshot-catchup-entries say what it keeps";
+const COMMITTED_AT_ONCE: &str = "what is applied is committed at once";
+const NO_FREE_PAGES: &str = "the storage has no pages to keep a list of: it frees whole files";
+const PINGED: &str = "connections to peers are pinged, and a silent one is given up after 10s";
+const ELECTED_AT_ONCE: &str = "a new cluster elects at once, and a member that returns waits for the leader that there may be";
+const NO_CHANGES: &str = "the members of a running cluster cannot be changed yet";
+const NO_DOWNGRADE: &str = "a cluster cannot be downgraded yet";
+const NOT_YET: &str = "not built yet";
+
+/// The flags that are read and checked and change nothing. A start that sets one away from its
+/// default says so, with the reason; a flag leaves this list with the change that makes it work.
+pub(crate) const WITHOUT_EFFECT: &[Idle] = &[
+    ("initial-election-tick-advance", ELECTED_AT_ONCE),
+    ("max-snapshots", NO_SNAPSHOT_FILES),
+    ("max-wals", LOG_IS_PURGED),
+    ("backend-bbolt-freelist-type", NO_FREE_PAGES),
+    ("backend-batch-interval", COMMITTED_AT_ONCE),
+    ("backend-batch-limit", COMMITTED_AT_ONCE),
+    ("bootstrap-defrag-threshold-megabytes", NO_FREE_PAGES),
+    ("raft-read-timeout", PINGED),
+    ("raft-write-timeout", PINGED),
+    ("strict-reconfig-check", NO_CHANGES),
+    ("max-learners", NO_CHANGES),
+    ("downgrade-check-time", NO_DOWNGRADE),
+    ("enable-distributed-tracing", NOT_YET),
 ];
 
 /// The same for feature gates.
-pub(crate) const GATES_WITHOUT_EFFECT_YET: &[&str] = &[
-    "CompactHashCheck",
-    "InitialCorruptCheck",
-    "PriorityRequest",
-    "SetMemberLocalAddr",
-    "StopGRPCServiceOnDefrag",
-    "TxnModeWriteWithSharedBuffer",
+pub(crate) const GATES_WITHOUT_EFFECT: &[Idle] = &[
+    ("PriorityRequest", NOT_YET),
+    ("SetMemberLocalAddr", NOT_YET),
+    ("StopGRPCServiceOnDefrag", "defragmenting stops no request here"),
+    ("TxnModeWriteWithSharedBuffer", "a txn reads what is committed, and never a buffer"),
 ];
+
+/// The name's entry in a list, if it stands there.
+pub(crate) fn find<'i>(list: &'i [Idle], name: &str) -> Option<&'i Idle> {
+    list.iter().find(|(listed, _)| *listed == name)
+}
 
 #[cfg(test)]
 mod tests {
@@ -70,14 +53,14 @@ mod tests {
 
     #[test]
     fn every_name_is_a_flag() {
-        for name in WITHOUT_EFFECT_YET {
+        for (name, _) in WITHOUT_EFFECT {
             assert!(table::find(name).is_some(), "{name}");
         }
     }
 
     #[test]
     fn every_name_is_a_feature_gate() {
-        for name in GATES_WITHOUT_EFFECT_YET {
+        for (name, _) in GATES_WITHOUT_EFFECT {
             assert!(FeatureGates::parse(&format!("{name}=true")).is_ok(), "{name}");
         }
     }

@@ -3,16 +3,17 @@
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
-use etcd_config::{Clustering, InitialClusterState};
+use etcd_apply::Views;
+use etcd_config::{Clustering, Discovery, Hazards, InitialClusterState};
 use etcd_membership::{
     ClusterId, InitialCluster, Member, MemberId, Members, PeerUrls, cluster_id, take_over_ids,
 };
 use etcd_raft::{Membership, RaftMember};
 use etcd_transport::Dialer;
 
-use crate::Error;
 use crate::data_directory::Identity;
 use crate::peers::{self, Answer};
+use crate::{Error, discovery, srv};
 
 /// How long each peer of a new cluster is asked whether this member was there before (etcd: 1 s).
 const NEW_LIMIT: Duration = Duration::from_secs(1);
@@ -31,13 +32,49 @@ pub(crate) struct Beginning {
 pub(crate) async fn decide(
     name: &str,
     clustering: &Clustering,
+    discovery: &Discovery,
     dialer: &Dialer,
 ) -> Result<Beginning, Error> {
-    let initial = InitialCluster::parse(&clustering.initial_cluster).map_err(setting_up)?;
-    match clustering.initial_cluster_state {
-        InitialClusterState::New => found(name, clustering, &initial, dialer).await,
-        InitialClusterState::Existing => join(name, &initial, dialer).await,
+    if discovery.discovery_endpoints.is_empty() {
+        let advertised = &clustering.initial_advertise_peer_urls;
+        let (domain, service) = (&discovery.discovery_srv, &discovery.discovery_srv_name);
+        let text = match domain.as_str() {
+            "" => clustering.initial_cluster.clone(),
+            domain => srv::initial_cluster(domain, service, name, advertised).await?,
+        };
+        let initial = InitialCluster::parse(&text).map_err(setting_up)?;
+        return match clustering.initial_cluster_state {
+            InitialClusterState::New => found(name, clustering, &initial, dialer).await,
+            InitialClusterState::Existing => join(name, &initial, dialer).await,
+        };
     }
+    if clustering.initial_cluster_state == InitialClusterState::Existing {
+        return Err(Error::Configuration(
+            "discovery URL should not be set when joining existing initial cluster: leave the \
+             discovery flags out and give --initial-cluster"
+                .to_owned(),
+        ));
+    }
+    discover(name, clustering, discovery).await
+}
+
+/// Founds a cluster with those who have registered, whom nobody knew before: their ids are hashed
+/// with the discovery token.
+async fn discover(
+    name: &str,
+    clustering: &Clustering,
+    discovery: &Discovery,
+) -> Result<Beginning, Error> {
+    let urls = clustering.initial_advertise_peer_urls.iter().map(|url| url.as_str());
+    let own = urls.map(|url| format!("{name}={url}")).collect::<Vec<String>>().join(",");
+    let token = &discovery.discovery_token;
+    let alone = InitialCluster::parse(&own).map_err(setting_up)?.members(token)?;
+    let text = discovery::join(discovery, named(&alone, name)?.id, &own).await?;
+    let initial = InitialCluster::parse(&text).map_err(setting_up)?;
+    initial.check_existing(name)?;
+    let members = initial.members(token)?;
+    let identity = Identity { member: named(&members, name)?.id, cluster: cluster_of(&members) };
+    Ok(Beginning { identity, founders: Some(founders(&members)) })
 }
 
 /// How a member with data goes on: as its log says. Only if it stopped before its log held anything
@@ -47,6 +84,18 @@ pub(crate) fn resume(identity: Identity, clustering: &Clustering) -> Beginning {
     let members = initial.and_then(|initial| initial.members(&clustering.initial_cluster_token));
     let members = members.ok().filter(|members| cluster_of(members) == identity.cluster);
     Beginning { identity, founders: members.as_ref().map(founders) }
+}
+
+/// A cluster of one is what `--force-new-cluster` makes; of more members it cannot be made yet.
+pub(crate) fn check_forced(hazards: &Hazards, views: &Views) -> Result<(), Error> {
+    let members = views.cluster().members.len();
+    if !hazards.force_new_cluster || members <= 1 {
+        return Ok(());
+    }
+    Err(Error::Configuration(format!(
+        "--force-new-cluster cannot make a cluster of one out of one of {members} members yet: \
+         start as many of its members as make a majority, or start a new cluster from a snapshot"
+    )))
 }
 
 async fn found(
@@ -96,7 +145,10 @@ async fn join(name: &str, initial: &InitialCluster, dialer: &Dialer) -> Result<B
         others.map(|(_, urls)| Member::unstarted(MemberId(0), urls.clone().into_vec())).collect();
     let others: Vec<&Member> = others.iter().collect();
     let answer = peers::ask_first(dialer, &others, JOIN_LIMIT).await.map_err(|reason| {
-        Error::Configuration(format!("cannot fetch cluster info from peer urls: {reason}"))
+        Error::Configuration(format!(
+            "cannot fetch cluster info from peer urls: could not retrieve cluster information from \
+             the given URLs: {reason}"
+        ))
     })?;
     let members = take_over_ids(initial, &answer.members, &mut resolve).map_err(|error| {
         Error::Configuration(format!("error validating peerURLs {initial}: {error}"))

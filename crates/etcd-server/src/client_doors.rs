@@ -16,10 +16,16 @@ pub(crate) struct ClientDoors {
     main: ClientListener,
     /// `--listen-client-http-urls`: where it is given, the main one serves gRPC only.
     http: Option<ClientListener>,
+    /// `--listen-metrics-urls`.
+    metrics: Option<ClientListener>,
 }
 
 impl ClientDoors {
-    pub(crate) fn bind(member: &Member, tls: Option<ServerTls>) -> Result<ClientDoors, Error> {
+    pub(crate) fn bind(
+        member: &Member,
+        metrics: &[Url],
+        tls: Option<ServerTls>,
+    ) -> Result<ClientDoors, Error> {
         let (main, http) = (&member.listen_client_urls, &member.listen_client_http_urls);
         if let Some(url) = main.iter().find(|url| http.contains(url)) {
             return Err(Error::Configuration(format!(
@@ -30,8 +36,20 @@ impl ClientDoors {
         let bind = |urls: &[Url]| -> Result<ClientListener, Error> {
             Ok(ClientListener::bind(options(member, urls, tls.clone())?)?)
         };
-        let http = (!http.is_empty()).then(|| bind(http)).transpose()?;
-        Ok(ClientDoors { main: bind(main)?, http })
+        let bind_any = |urls: &[Url]| (!urls.is_empty()).then(|| bind(urls)).transpose();
+        Ok(ClientDoors { main: bind(main)?, http: bind_any(http)?, metrics: bind_any(metrics)? })
+    }
+
+    /// Lets others look on, if there is a door for them: also when there is no quorum yet.
+    pub(crate) fn serve_metrics(
+        &mut self,
+        http: Router,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
+        if let Some(listener) = self.metrics.take() {
+            tasks.spawn(listener.serve(Router::new(), http, stop.clone()));
+        }
     }
 
     pub(crate) fn serve(
@@ -54,6 +72,7 @@ impl ClientDoors {
 
 fn options(member: &Member, urls: &[Url], tls: Option<ServerTls>) -> Result<ListenOptions, Error> {
     let interval = member.grpc_keepalive_interval;
+    let max_connections = limits::client_connections()?;
     Ok(ListenOptions {
         urls: urls.iter().map(|url| url.as_str().to_owned()).collect(),
         tls,
@@ -61,7 +80,9 @@ fn options(member: &Member, urls: &[Url], tls: Option<ServerTls>) -> Result<List
         keepalive_interval: (!interval.is_zero()).then_some(interval),
         keepalive_timeout: member.grpc_keepalive_timeout,
         shutdown_grace: SHUTDOWN_GRACE,
-        max_connections: limits::client_connections()?,
+        max_connections,
+        // Half of the places stay for those who are through.
+        max_handshakes: max_connections / 2,
         share_port: member.socket_reuse_port,
         ..ListenOptions::default()
     })

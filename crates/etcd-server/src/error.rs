@@ -9,6 +9,9 @@ pub enum Error {
     /// The data directory cannot be used.
     #[error("{0}")]
     Data(String),
+    /// The first members could not find each other.
+    #[error("{0}")]
+    Discovery(String),
     /// A listener, a certificate or a peer.
     #[error(transparent)]
     Transport(#[from] etcd_transport::Error),

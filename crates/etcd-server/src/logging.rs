@@ -1,13 +1,15 @@
 //! Log lines as etcd writes them: one JSON object a line, or text.
 
-mod format;
 mod timestamp;
+mod format;
+mod rotation;
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use etcd_config::{LogFormat, LogLevel, LogOutput, Logging};
+use etcd_config::{LogFormat, LogLevel, LogOutput, LogRotation, Logging};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -15,6 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
 use format::Zap;
+use rotation::RotatingFile;
 
 /// The target of lines that tell why the process ends, whose level etcd calls `fatal`.
 pub const FATAL: &str = "fatal";
@@ -28,9 +31,11 @@ pub fn init(logging: &Logging) -> io::Result<()> {
         LogFormat::Json => Zap::Json,
         LogFormat::Console => Zap::Console,
     };
+    let rotation = logging.rotation().map_err(io::Error::other)?;
     let mut layers = Vec::new();
     for output in &logging.log_outputs {
-        layers.push(fmt::layer().event_format(format).with_writer(writer(output)?).boxed());
+        let writer = writer(output, rotation.as_ref())?;
+        layers.push(fmt::layer().event_format(format).with_writer(writer).boxed());
     }
     install(layers, logging.log_level)
 }
@@ -79,17 +84,23 @@ fn filter(level: LogLevel) -> Targets {
         .with_target(FATAL, LevelFilter::ERROR)
 }
 
-fn writer(output: &LogOutput) -> io::Result<BoxMakeWriter> {
-    Ok(match output {
-        LogOutput::Stdout => BoxMakeWriter::new(io::stdout),
-        LogOutput::File(path) => {
-            let file: File =
-                OpenOptions::new().create(true).append(true).open(path).map_err(|error| {
-                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-                })?;
-            BoxMakeWriter::new(Arc::new(file))
+fn writer(output: &LogOutput, rotation: Option<&LogRotation>) -> io::Result<BoxMakeWriter> {
+    Ok(match (output, rotation) {
+        (LogOutput::Stdout, _) => BoxMakeWriter::new(io::stdout),
+        (LogOutput::File(path), Some(rotation)) => {
+            let file = RotatingFile::open(path, rotation);
+            BoxMakeWriter::new(Mutex::new(file.map_err(|error| named(path, &error))?))
+        }
+        (LogOutput::File(path), None) => {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            BoxMakeWriter::new(Arc::new(file.map_err(|error| named(path, &error))?))
         }
         // systemd sends what a service writes to stderr to its journal.
-        LogOutput::Stderr | LogOutput::Journal => BoxMakeWriter::new(io::stderr),
+        (LogOutput::Stderr | LogOutput::Journal, _) => BoxMakeWriter::new(io::stderr),
     })
+}
+
+/// An error with the file that it is about.
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

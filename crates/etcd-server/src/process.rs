@@ -109,7 +109,9 @@ fn fail(error: &Error) -> Ending {
 /// The message that programs around etcd look for.
 fn headline(error: &Error) -> String {
     let text = error.to_string();
-    if text.contains("address already in use") {
+    if matches!(error, Error::Discovery(_)) {
+        "discovery failed".to_owned()
+    } else if text.contains("address already in use") {
         "bind: address already in use".to_owned()
     } else {
         format!("the member cannot run: {text}")

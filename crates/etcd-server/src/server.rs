@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_api::{Api, Authentication, LeaseOptions, Leases, Metrics, Stopping, Versions};
+use etcd_api::{
+    Api, Authentication, Detail, Feature, LeaseOptions, Leases, Metrics, Retention, Stopping,
+    Versions,
+};
 use etcd_apply::{Applier, Reply, Views};
-use etcd_config::{Auth, Config, Member, Tuning};
-use etcd_gateway::Facts;
+use etcd_config::{
+    Auth, AutoCompaction, Clustering, Config, Discovery, Hazards, LogLevel, Logging, Member,
+    Monitoring, Security, Tuning,
+};
+use etcd_gateway::{Access, Facts, Gateway, Looks, Profiling};
 use etcd_membership::MemberId;
 use etcd_mvcc::{Compactor, CompactorOptions};
 use etcd_raft::{Connect, Options, Raft};
@@ -18,10 +24,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::bootstrap::{self, Beginning};
 use crate::client_doors::ClientDoors;
+use crate::corruption::Checker;
 use crate::data_directory::{DataDirectory, Identity, Places};
 use crate::limits::SHUTDOWN_GRACE;
+use crate::slow_apply::TimedApplier;
 use crate::version::{CLUSTER_VERSION, ETCD_VERSION};
-use crate::{Error, authentication, publish, tls};
+use crate::{Error, authentication, memory, publish, tls};
 
 /// The part of a request's time limit that has nothing to do with elections (etcd: 5 s).
 const REQUEST_TIME: Duration = Duration::from_secs(5);
@@ -40,6 +48,8 @@ pub struct Server {
     compacting: std::thread::JoinHandle<()>,
     watch_progress_interval: Duration,
     authentication: Authentication,
+    /// Where calls are counted.
+    metrics: Metrics,
     /// Tells requests under way that they will get no answer.
     stopping: Stopping,
     /// Ends the client listeners, then the rest.
@@ -56,37 +66,21 @@ impl Server {
     /// The configuration does not fit the machine or the cluster, or the data cannot be used. What
     /// was readable before still is.
     pub async fn start(config: Config) -> Result<Server, Error> {
-        let fields = serde_json::Value::Object(config.fields()).to_string();
-        tracing::info!(
-            configuration = fields.as_str(),
-            etcd_version = ETCD_VERSION,
-            "starting an etcd server"
-        );
-        let Config { member, clustering, security, auth, tuning, hazards, .. } = config;
+        tell(&config);
+        let Config { member, clustering, discovery, security, auth, .. } = config;
+        let Config { monitoring, logging, tuning, hazards, .. } = config;
+        memory::lock_if_wanted(&member)?;
         let authentication = authentication::open(&auth, security.client.client_cert_auth)?;
-        let doors = tls::open(
-            &security,
-            &member.data_dir,
-            &member.listen_client_urls,
-            &member.listen_peer_urls,
-        )?;
+        let doors = tls::open(&security, &member)?;
         let peer_listener = PeerListener::bind(peer_options(&member, doors.peer), doors.san_check)?;
-        let client_doors = ClientDoors::bind(&member, doors.client)?;
+        let metrics_urls = &monitoring.listen_metrics_urls;
+        let mut client_doors = ClientDoors::bind(&member, metrics_urls, doors.client)?;
         let dialer = Dialer::new(dial_options(&member, doors.dialer));
 
-        let places = Places {
-            data: member.data_dir.clone(),
-            log: member.wal_dir.clone(),
-            sync: !hazards.unsafe_no_fsync,
-        };
+        let places = places(&member, &hazards);
         let mut data = blocking(move || DataDirectory::open(&places)).await?;
-        let beginning = match data.identity {
-            Some(identity) => bootstrap::resume(identity, &clustering),
-            None => bootstrap::decide(&member.name, &clustering, &dialer).await?,
-        };
-        if data.identity.is_none() {
-            data.adopt(beginning.identity).await?;
-        }
+        let returns = data.identity.is_some();
+        let beginning = begin(&mut data, &member, &clustering, &discovery, &dialer).await?;
         let identity = beginning.identity;
         tracing::info!(
             local_member_id = %identity.member, cluster_id = %identity.cluster,
@@ -94,16 +88,25 @@ impl Server {
 
         let storage = data.storage;
         let (applier, views) = blocking(move || Applier::open(storage)).await?;
-        set_limits(&views, &auth, &member);
+        set_limits(&views, &auth, &member, &tuning);
+        bootstrap::check_forced(&hazards, &views)?;
+        let checker = checker(identity, &views, &dialer);
+        if member.feature_gates.initial_corrupt_check && returns {
+            checker.check_start().await?;
+        }
         let options = raft_options(&member, &clustering, &tuning, beginning, data.log, &dialer);
+        let applier = TimedApplier::new(applier, tuning.warning_apply_duration);
         let raft = Raft::start(options, applier).await?;
         let request_timeout = REQUEST_TIME + member.election_timeout * 2;
+        let registry = Registry::new();
         let facts = Facts {
             cluster: identity.cluster,
             raft: raft.clone(),
             views: views.clone(),
             request_timeout,
-            registry: Registry::new(),
+            looks: Looks::new(&registry),
+            registry,
+            profiling: profiling(&monitoring, &logging),
             server_version: ETCD_VERSION,
         };
         let (compactor, compacting) = start_compactor(&views, &tuning)?;
@@ -114,16 +117,23 @@ impl Server {
             compacting,
             watch_progress_interval: tuning.watch_progress_notify_interval,
             authentication: Authentication::new(authentication),
+            metrics: Metrics::new(&facts.registry, detail(&monitoring)),
             stopping: Stopping::default(),
             clients: CancellationToken::new(),
             peers: CancellationToken::new(),
             client_tasks: TaskTracker::new(),
             peer_tasks: TaskTracker::new(),
         };
-        let api = server.api(identity, &member, &dialer, &facts);
+        let slow_request = logging.warning_unary_request_duration;
+        let api = server.api(identity, &member, &dialer, &facts, slow_request);
+        Metrics::show(&facts.registry, &api, features(&member));
         server.serve_peers(peer_listener, facts.clone(), api.clone());
+        server.work(&api, &clustering)?;
+        server.compare(checker, &member, &tuning, request_timeout);
+        server.serve_metrics(&mut client_doors, &facts);
         server.publish(identity.member, &member, &clustering, dialer, request_timeout).await;
-        server.serve_clients(client_doors, facts, api);
+        let access = server.access(&security, &member);
+        server.serve_clients(client_doors, facts, access, api, &member);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         Ok(server)
@@ -170,15 +180,44 @@ impl Server {
         tracing::debug!("the state is flushed");
     }
 
+    fn serve_metrics(&self, doors: &mut ClientDoors, facts: &Facts) {
+        let metrics = etcd_gateway::metrics_routes(facts.clone());
+        doors.serve_metrics(metrics, &self.client_tasks, &self.clients);
+    }
+
     fn serve_peers(&self, listener: PeerListener, facts: Facts, api: Api) {
         let routes = etcd_api::add_peer_routes(api.clone(), self.raft.peer_routes());
         let grpc = routes.prepare();
         let http = etcd_gateway::peer_routes(facts);
         let serving = listener.serve(grpc, http, self.peers.clone());
         self.peer_tasks.spawn_on(serving, self.raft.thread());
+    }
+
+    /// Does what nobody asks for.
+    fn work(&self, api: &Api, clustering: &Clustering) -> Result<(), Error> {
         self.spawn_until_stop(etcd_api::expire_leases(api.clone()));
-        self.spawn_until_stop(etcd_api::raise_alarms(api));
+        self.spawn_until_stop(etcd_api::raise_alarms(api.clone()));
         self.spawn_until_stop(etcd_api::reap_tokens(self.views.auth.clone()));
+        let retention = match clustering.auto_compaction().map_err(Error::Configuration)? {
+            AutoCompaction::Off => return Ok(()),
+            AutoCompaction::Periodic(time) => Retention::Time(time),
+            AutoCompaction::Revisions(kept) => Retention::Revisions(kept),
+        };
+        self.spawn_until_stop(etcd_api::compact_by_itself(api.clone(), retention));
+        Ok(())
+    }
+
+    /// Compares keys with the other members, if that is wanted.
+    fn compare(&self, checker: Checker, member: &Member, tuning: &Tuning, limit: Duration) {
+        let period = tuning.corrupt_check_time;
+        if !period.is_zero() {
+            let checker = checker.clone();
+            self.spawn_until_stop(checker.check_always(self.raft.clone(), period, limit));
+        }
+        if member.feature_gates.compact_hash_check {
+            let period = tuning.compact_hash_check_time;
+            self.spawn_until_stop(checker.check_compactions(self.raft.clone(), period, limit));
+        }
     }
 
     /// Spawns what would go on for ever, until clients are served no longer.
@@ -191,7 +230,7 @@ impl Server {
         &self,
         id: MemberId,
         member: &Member,
-        clustering: &etcd_config::Clustering,
+        clustering: &Clustering,
         dialer: Dialer,
         attempt: Duration,
     ) {
@@ -207,7 +246,14 @@ impl Server {
         });
     }
 
-    fn api(&self, identity: Identity, member: &Member, dialer: &Dialer, facts: &Facts) -> Api {
+    fn api(
+        &self,
+        identity: Identity,
+        member: &Member,
+        dialer: &Dialer,
+        facts: &Facts,
+        slow_request: Duration,
+    ) -> Api {
         let leases = LeaseOptions {
             connect: connect(dialer.clone()),
             heartbeat_interval: member.heartbeat_interval,
@@ -225,21 +271,89 @@ impl Server {
                 max_request_bytes: count(member.max_request_bytes),
                 request_timeout: facts.request_timeout,
                 watch_progress_interval: self.watch_progress_interval,
+                slow_request,
             },
             versions: Versions { server: ETCD_VERSION, storage: CLUSTER_VERSION },
             authentication: self.authentication.clone(),
             leases: Leases::new(identity.member, leases),
             alarming: etcd_api::Alarming::default(),
-            metrics: Metrics::new(&facts.registry),
+            metrics: self.metrics.clone(),
             stopping: self.stopping.clone(),
         }
     }
 
-    fn serve_clients(&self, doors: ClientDoors, facts: Facts, api: Api) {
+    fn access(&self, security: &Security, member: &Member) -> Access {
+        let access = Access::new(&security.cors, &security.host_whitelist);
+        match security.client.client_cert_auth && member.enable_grpc_gateway {
+            true => access.refusing_names(self.views.clone()),
+            false => access,
+        }
+    }
+
+    fn serve_clients(
+        &self,
+        doors: ClientDoors,
+        facts: Facts,
+        access: Access,
+        api: Api,
+        member: &Member,
+    ) {
         let grpc = etcd_api::routes(api);
-        let http = etcd_gateway::client_routes(facts);
+        let gateway = member.enable_grpc_gateway.then(|| Gateway::new(grpc.clone()));
+        let http = etcd_gateway::client_routes(facts, access, gateway);
         tracing::info!("ready to serve client requests");
         doors.serve(grpc, http, &self.client_tasks, &self.clients);
+    }
+}
+
+/// The whole configuration, in one line of the log.
+fn tell(config: &Config) {
+    let fields = serde_json::Value::Object(config.fields()).to_string();
+    tracing::info!(
+        configuration = fields.as_str(),
+        etcd_version = ETCD_VERSION,
+        "starting an etcd server"
+    );
+}
+
+/// What the member is, which its data say from now on.
+async fn begin(
+    data: &mut DataDirectory,
+    member: &Member,
+    clustering: &Clustering,
+    discovery: &Discovery,
+    dialer: &Dialer,
+) -> Result<Beginning, Error> {
+    if let Some(identity) = data.identity {
+        return Ok(bootstrap::resume(identity, clustering));
+    }
+    let beginning = bootstrap::decide(&member.name, clustering, discovery, dialer).await?;
+    data.adopt(beginning.identity).await?;
+    Ok(beginning)
+}
+
+fn places(member: &Member, hazards: &Hazards) -> Places {
+    Places {
+        data: member.data_dir.clone(),
+        log: member.wal_dir.clone(),
+        sync: !hazards.unsafe_no_fsync,
+    }
+}
+
+fn checker(identity: Identity, views: &Views, dialer: &Dialer) -> Checker {
+    Checker {
+        cluster: identity.cluster,
+        member: identity.member,
+        views: views.clone(),
+        dialer: dialer.clone(),
+    }
+}
+
+/// Who wants all lines wants profiles, too, as in etcd.
+fn profiling(monitoring: &Monitoring, logging: &Logging) -> Profiling {
+    match monitoring.enable_pprof || logging.log_level == LogLevel::Debug {
+        true => Profiling::On,
+        false => Profiling::Off,
     }
 }
 
@@ -260,7 +374,7 @@ fn dial_options(member: &Member, tls: Option<etcd_transport::ClientTls>) -> Dial
 
 fn raft_options(
     member: &Member,
-    clustering: &etcd_config::Clustering,
+    clustering: &Clustering,
     tuning: &Tuning,
     beginning: Beginning,
     log: etcd_storage::Log,
@@ -282,9 +396,21 @@ fn raft_options(
 }
 
 /// Tells the state what this member alone is told, before the first command is applied.
-fn set_limits(views: &Views, auth: &Auth, member: &Member) {
+fn set_limits(views: &Views, auth: &Auth, member: &Member, tuning: &Tuning) {
+    views.figures.call_slow(tuning.warning_apply_duration);
     views.auth.tokens().set_ttl(authentication::token_ttl(auth));
     views.quota.limit_to(member.quota_backend_bytes);
+}
+
+/// Anything but `extensive` is basic, as in etcd.
+fn detail(monitoring: &Monitoring) -> Detail {
+    if monitoring.metrics == "extensive" { Detail::Extensive } else { Detail::Basic }
+}
+
+/// The feature gates as metrics show them.
+fn features(member: &Member) -> Vec<Feature> {
+    let gates = member.feature_gates.list().into_iter();
+    gates.map(|(name, stage, is_on)| Feature { name, stage, is_on }).collect()
 }
 
 fn connect(dialer: Dialer) -> Connect {

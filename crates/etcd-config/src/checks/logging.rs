@@ -24,6 +24,10 @@ pub(super) fn outputs(settings: &Settings, faults: &mut Vec<Fault>) {
         let message = "multi logoutput for \"default\" is not supported yet";
         faults.push(settings.fault(name, message, "write stderr for default"));
     }
+    if texts.is_empty() && settings.has_word_rules() {
+        let message = "open sink \"\": open : no such file or directory";
+        faults.push(settings.fault(name, message, "name an output, or leave the flag out"));
+    }
     let outputs: Vec<LogOutput> = texts.iter().map(|text| LogOutput::parse(text)).collect();
     if settings.is_on("enable-log-rotation") {
         rotation(settings, &outputs, faults);

@@ -69,12 +69,14 @@ pub(super) fn cipher_suites(settings: &Settings, faults: &mut Vec<Fault>) {
     }
 }
 
-/// A certificate needs its key. Only sides that speak TLS are looked at: peers always may.
+/// A certificate needs its key. Only sides that speak TLS are looked at: peers do once they have a
+/// certificate.
 pub(super) fn pairs(settings: &Settings, faults: &mut Vec<Fault>) {
     let clients = ["listen-client-urls", "listen-client-http-urls", "listen-metrics-urls"];
     let clients_use_tls =
         clients.iter().any(|name| settings.urls(name).iter().any(|url| url.scheme().is_tls()));
-    for (prefix, is_used) in [("", clients_use_tls), ("peer-", true)] {
+    for (prefix, is_used) in [("", clients_use_tls), ("peer-", has_certificate(settings, "peer-"))]
+    {
         if is_used {
             pair(settings, &format!("{prefix}cert-file"), &format!("{prefix}key-file"), faults);
             let (cert, key) =
@@ -106,7 +108,7 @@ fn pair(settings: &Settings, cert_name: &str, key_name: &str, faults: &mut Vec<F
 pub(super) fn allowed_names(settings: &Settings, faults: &mut Vec<Fault>) {
     let name = "peer-cert-allowed-hostname";
     let (cns, hostnames) = (settings.texts("peer-cert-allowed-cn"), settings.texts(name));
-    if !cns.is_empty() && !hostnames.is_empty() {
+    if !cns.is_empty() && !hostnames.is_empty() && has_certificate(settings, "peer-") {
         let quoted = |texts: &[String]| {
             texts.iter().map(|text| format!("{text:?}")).collect::<Vec<String>>().join(" ")
         };

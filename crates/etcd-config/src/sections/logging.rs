@@ -109,15 +109,15 @@ impl TryFrom<String> for LogLevel {
     type Error = String;
 
     fn try_from(text: String) -> Result<LogLevel, String> {
-        // All lower or all upper case, and empty for the default.
-        Ok(match text.as_str() {
-            "debug" | "DEBUG" => LogLevel::Debug,
-            "info" | "INFO" | "" => LogLevel::Info,
-            "warn" | "WARN" | "warning" | "WARNING" => LogLevel::Warn,
-            "error" | "ERROR" => LogLevel::Error,
-            "dpanic" | "DPANIC" => LogLevel::Dpanic,
-            "panic" | "PANIC" => LogLevel::Panic,
-            "fatal" | "FATAL" => LogLevel::Fatal,
+        // In letters of any case, and empty for the default.
+        Ok(match text.to_ascii_lowercase().as_str() {
+            "debug" => LogLevel::Debug,
+            "info" | "" => LogLevel::Info,
+            "warn" | "warning" => LogLevel::Warn,
+            "error" => LogLevel::Error,
+            "dpanic" => LogLevel::Dpanic,
+            "panic" => LogLevel::Panic,
+            "fatal" => LogLevel::Fatal,
             _ => return Err(format!("unrecognized level: {text:?}")),
         })
     }

@@ -1,6 +1,6 @@
 //! How a log file is rotated.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 
 /// How a log file is rotated.
@@ -8,13 +8,13 @@ use serde_json::error::Category;
 #[serde(default)]
 pub struct LogRotation {
     /// The size at which a file ends, in MiB; 0 means 100.
-    #[serde(rename = "maxsize")]
+    #[serde(rename = "maxsize", deserialize_with = "count")]
     pub max_size: u64,
     /// How long old files are kept, in days; 0: for ever.
-    #[serde(rename = "maxage")]
+    #[serde(rename = "maxage", deserialize_with = "count")]
     pub max_age: u64,
     /// How many old files are kept; 0: all.
-    #[serde(rename = "maxbackups")]
+    #[serde(rename = "maxbackups", deserialize_with = "count")]
     pub max_backups: u64,
     /// Whether old files are named by local time, not UTC.
     #[serde(rename = "localtime")]
@@ -36,13 +36,18 @@ impl LogRotation {
     }
 }
 
+/// A count that etcd keeps signed: below zero is as zero.
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(i64::deserialize(deserializer)?.max(0).unsigned_abs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_not_named_is_zero() {
-        let rotation = LogRotation::parse(r#"{"maxsize": 7, "compress": true}"#);
+        let rotation = LogRotation::parse(r#"{"maxsize": 7, "maxage": -1, "compress": true}"#);
         let expected = LogRotation { max_size: 7, compress: true, ..LogRotation::default() };
         assert_eq!(rotation, Ok(expected));
     }

@@ -82,6 +82,13 @@ const fn list(name: &'static str, path: &'static str, help: &'static str) -> Fla
     Flag::new(name, Kind::List, "", help).nested(path)
 }
 
+/// What etcd lets only a YAML file set.
+pub(crate) const ONLY_IN_YAML: &[Flag] = &[list(
+    "client-cert-allowed-cn",
+    "client-transport-security.allowed-cn",
+    "Common names that client certificates may have.",
+)];
+
 pub(crate) const FLAGS: &[Flag] = &[
     text(
         "cert-file",
@@ -168,11 +175,6 @@ pub(crate) const FLAGS: &[Flag] = &[
     ),
     text("peer-crl-file", "peer-transport-security.crl-file", "List of revoked peer certificates.")
         .not_in_yaml(),
-    switch(
-        "peer-skip-client-san-verification",
-        "peer-transport-security.skip-client-san-verification",
-        "Do not compare a peer certificate's names with the address it comes from.",
-    ),
     Flag::new(
         "self-signed-cert-validity",
         Kind::Uint,

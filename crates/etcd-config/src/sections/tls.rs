@@ -27,7 +27,7 @@ pub struct TlsSettings {
     /// The list of revoked certificates.
     #[serde(deserialize_with = "field::optional_path")]
     pub crl_file: Option<PathBuf>,
-    /// Common names that certificates may have; empty: any. Peers only.
+    /// Common names that certificates may have; empty: any. For clients only a YAML file has it.
     #[serde(default)]
     pub allowed_cn: Vec<String>,
     /// Alternative names that certificates may have; empty: any.

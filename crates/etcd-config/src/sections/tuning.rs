@@ -52,6 +52,14 @@ pub struct Tuning {
 }
 
 pub(crate) const FLAGS: &[Flag] = &[
+    // It is one of [`Security`](crate::Security), and stands here in etcd's help.
+    Flag::new(
+        "peer-skip-client-san-verification",
+        Kind::Bool,
+        "false",
+        "Do not compare a peer certificate's names with the address it comes from.",
+    )
+    .nested("peer-transport-security.skip-client-san-verification"),
     Flag::new(
         "corrupt-check-time",
         Kind::Duration,

@@ -24,6 +24,7 @@ client-transport-security:
   client-cert-auth: true
   trusted-ca-file: ca.pem
   allowed-hostname: [a, b]
+  allowed-cn: [client]
 peer-transport-security:
   cert-file: peer.pem
   key-file: peer-key.pem
@@ -40,6 +41,7 @@ discovery-config:
     auth: {username: me, password: secret}
 ",
         expect![[r#"
+            client-transport-security.allowed-cn: ["client"]
             client-transport-security.allowed-hostname: ["a","b"]
             client-transport-security.cert-file: "server.pem"
             client-transport-security.client-cert-auth: true
@@ -162,7 +164,7 @@ feature-gates: Nope=true
             FILE:5:11: pre-vote: expected true or false, found the text "maybe"
             FILE:6:21: corrupt-check-time: expected a number of nanoseconds, here 600000000000, found the text "10m"
             FILE:8:3: unexpected error setting up listen-peer-urls: expected one text with commas in it, found a list; write URLs such as http://127.0.0.1:2379, separated by commas
-            FILE:9:21: unexpected error setting up listen-client-urls: URL scheme must be http, https, unix, or unixs: 127.0.0.1:1; write URLs such as http://127.0.0.1:2379, separated by commas
+            FILE:9:21: unexpected error setting up listen-client-urls: parse "127.0.0.1:1": first path segment in URL cannot contain colon; write URLs such as http://127.0.0.1:2379, separated by commas
             FILE:10:16: cipher-suites: expected a list, such as [a, b], found the text "a,b"
             FILE:11:26: invalid peer-transport-security; write its settings as a mapping, one indented line each
             FILE:13:13: auto-tls: expected true or false, found 5
@@ -189,7 +191,7 @@ fn a_text_that_is_no_mapping_is_one_fault() {
         "name",
         expect![[r#"
             exit 1
-            FILE:1:1: invalid type: string "name", expected a map; write YAML, JSON, or lines ETCD_NAME="value"
+            FILE:1:1: invalid type: a text, expected a mapping of keys to values; write YAML, JSON, or lines ETCD_NAME="value"
         "#]],
     );
     check(

@@ -368,7 +368,7 @@ fn a_certificate_needs_its_key() {
         "#]],
     );
     check(
-        &["--peer-client-key-file=k"],
+        &["--peer-client-key-file=k", "--peer-auto-tls"],
         expect![[r#"
             exit 1
             --peer-client-key-file: ClientKeyFile and ClientCertFile must both be present or both absent: key: k, cert: ]; give --peer-client-cert-file too
@@ -396,7 +396,7 @@ fn a_certificate_needs_its_key() {
 #[test]
 fn certificates_are_told_by_one_kind_of_name() {
     check(
-        &["--peer-cert-allowed-cn=a", "--peer-cert-allowed-hostname=b,c"],
+        &["--peer-cert-allowed-cn=a", "--peer-cert-allowed-hostname=b,c", "--peer-auto-tls"],
         expect![[r#"
             exit 1
             --peer-cert-allowed-hostname: AllowedCNs and AllowedHostnames are mutually exclusive (cns=["a"], hostnames=["b" "c"]); leave one of the two out
@@ -479,7 +479,7 @@ fn a_token_has_valid_options() {
         &["--auth-token=jwt,sign-method=none"],
         expect![[r#"
             exit 1
-            --auth-token: auth: invalid auth signature method; write simple, or jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=5m
+            --auth-token: auth: invalid auth options; write simple, or jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=5m
         "#]],
     );
 }

@@ -26,10 +26,10 @@ fn a_plain_start_is_told_about_its_name_directory_and_shared_listeners() {
 #[test]
 fn flags_without_effect_share_one_warning() {
     check(
-        &["--max-wals=7", "--cors=*", "--enable-pprof", "--name=b"],
+        &["--max-wals=7", "--strict-reconfig-check=false", "--pre-vote=false", "--name=b"],
         &[],
         expect![[r#"
-            Warn: flags without effect in this version were set flags=enable-pprof,max-wals
+            Warn: flags were set that have no effect here max-wals=the log is one database: --snapshot-count and --snapshot-catchup-entries say what it keeps strict-reconfig-check=the members of a running cluster cannot be changed yet
         "#]],
     );
 }
@@ -94,10 +94,9 @@ fn large_limits_and_odd_values_are_told() {
         &[],
         expect![[r#"
             Warn: --bcrypt-cost is out of range; using the default given=32 default=10
-            Warn: flags without effect in this version were set flags=metrics
             Warn: --max-request-bytes is larger than recommended max-request-bytes=10485761 recommended-bytes=10485760
             Warn: --quota-backend-bytes is larger than recommended quota-backend-bytes=8589934593 recommended-bytes=8589934592
-            Warn: feature gates without effect in this version were set gates=TxnModeWriteWithSharedBuffer
+            Warn: feature gates were set that have no effect here TxnModeWriteWithSharedBuffer=a txn reads what is committed, and never a buffer
             Warn: feature gate LeaseCheckpoint without LeaseCheckpointPersist: remaining times are stored all the same
             Warn: --metrics is neither basic nor extensive and acts as basic metrics=all
         "#]],

@@ -79,7 +79,7 @@ fn unreadable_words_are_reported_together() {
             invalid value "4294967296" for flag -max-concurrent-streams: strconv.ParseUint: parsing "4294967296": value out of range; write a whole number from 0 to 4294967295
             invalid value "5" for flag -corrupt-check-time: parse error; write a number with a unit, such as 500ms, 5s or 1h30m
             invalid value "big" for flag -quota-backend-bytes: parse error; write a whole number
-            invalid value "10.0.0.1:2380" for flag -listen-peer-urls: URL scheme must be http, https, unix, or unixs: 10.0.0.1:2380; write URLs such as http://127.0.0.1:2379, separated by commas
+            invalid value "10.0.0.1:2380" for flag -listen-peer-urls: parse "10.0.0.1:2380": first path segment in URL cannot contain colon; write URLs such as http://127.0.0.1:2379, separated by commas
             invalid value "old" for flag -initial-cluster-state: invalid value; write new or existing
             invalid value "never" for flag -v2-deprecation: invalid value "never"; write not-yet or write-only or write-only-drop-data or gone
             invalid value "Nope=true" for flag -feature-gates: unrecognized feature gate: Nope; write gates such as LeaseCheckpoint=true

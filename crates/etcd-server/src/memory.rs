@@ -1,0 +1,24 @@
+//! `--memory-mlock`: what the member has in memory stays there.
+
+use etcd_config::Member;
+use rustix::mm::{MlockAllFlags, mlockall};
+
+use crate::Error;
+
+/// If that is wanted, keeps this process's pages from being swapped out: those that it has and those that it will have,
+/// each from its first use on.
+///
+/// # Errors
+/// The system does not allow it.
+pub(crate) fn lock_if_wanted(member: &Member) -> Result<(), Error> {
+    if !member.memory_mlock {
+        return Ok(());
+    }
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    mlockall(flags).map_err(|error| {
+        Error::Configuration(format!(
+            "cannot lock memory for --memory-mlock: {error}: raise the limit of locked memory \
+             (ulimit -l, or LimitMEMLOCK= in the unit) or leave the flag out"
+        ))
+    })
+}
