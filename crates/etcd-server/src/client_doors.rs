@@ -2,7 +2,7 @@
 
 use axum::Router;
 use etcd_api::Services;
-use etcd_config::{Member, Url};
+use etcd_config::{Member, Monitoring, Url};
 use etcd_transport::{ClientListener, ListenOptions, ServerTls};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,7 +23,7 @@ pub(crate) struct ClientDoors {
 impl ClientDoors {
     pub(crate) fn bind(
         member: &Member,
-        metrics: &[Url],
+        monitoring: &Monitoring,
         tls: Option<ServerTls>,
     ) -> Result<ClientDoors, Error> {
         let (main, http) = (&member.listen_client_urls, &member.listen_client_http_urls);
@@ -37,7 +37,11 @@ impl ClientDoors {
             Ok(ClientListener::bind(options(member, urls, tls.clone())?)?)
         };
         let bind_any = |urls: &[Url]| (!urls.is_empty()).then(|| bind(urls)).transpose();
-        Ok(ClientDoors { main: bind(main)?, http: bind_any(http)?, metrics: bind_any(metrics)? })
+        Ok(ClientDoors {
+            main: bind(main)?,
+            http: bind_any(http)?,
+            metrics: bind_any(&monitoring.listen_metrics_urls)?,
+        })
     }
 
     /// Lets others look on, if there is a door for them: also when there is no quorum yet.

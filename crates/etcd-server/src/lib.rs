@@ -17,6 +17,7 @@ mod data_directory;
 mod discovery;
 mod srv;
 mod bootstrap;
+mod settings;
 mod memory;
 mod slow_apply;
 mod corruption;

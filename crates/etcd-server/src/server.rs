@@ -3,20 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_api::{
-    Api, Authentication, Detail, Feature, LeaseOptions, Leases, Metrics, Retention, Stopping,
-    Versions,
-};
+use etcd_api::{Api, Authentication, Leases, Metrics, Stopping, Versions};
 use etcd_apply::{Applier, Reply, Views};
-use etcd_config::{
-    Auth, AutoCompaction, Clustering, Config, Discovery, Hazards, LogLevel, Logging, Member,
-    Monitoring, Security, Tuning,
-};
-use etcd_gateway::{Access, Facts, Gateway, Looks, Profiling};
+use etcd_config::{Auth, Clustering, Config, Discovery, Member, Security, Tuning};
+use etcd_gateway::{Access, Facts, Gateway, Looks};
 use etcd_membership::MemberId;
 use etcd_mvcc::{Compactor, CompactorOptions};
-use etcd_raft::{Connect, Options, Raft};
-use etcd_transport::{DialOptions, Dialer, ListenOptions, PeerListener};
+use etcd_raft::Raft;
+use etcd_transport::{Dialer, PeerListener};
 use prometheus::Registry;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,16 +19,13 @@ use tokio_util::task::TaskTracker;
 use crate::bootstrap::{self, Beginning};
 use crate::client_doors::ClientDoors;
 use crate::corruption::Checker;
-use crate::data_directory::{DataDirectory, Identity, Places};
-use crate::limits::SHUTDOWN_GRACE;
+use crate::data_directory::{DataDirectory, Identity};
 use crate::slow_apply::TimedApplier;
 use crate::version::{CLUSTER_VERSION, ETCD_VERSION};
-use crate::{Error, authentication, memory, publish, tls};
+use crate::{Error, authentication, memory, publish, settings, tls};
 
 /// The part of a request's time limit that has nothing to do with elections (etcd: 5 s).
 const REQUEST_TIME: Duration = Duration::from_secs(5);
-/// The part of the time limit for dialling a peer that is not the election timeout (etcd: 1 s).
-const DIAL_TIME: Duration = Duration::from_secs(1);
 /// How long a stopping member lets commands finish that are under way.
 const SETTLE_LIMIT: Duration = Duration::from_millis(200);
 /// How long a stopping leader tries to hand over.
@@ -72,12 +63,12 @@ impl Server {
         memory::lock_if_wanted(&member)?;
         let authentication = authentication::open(&auth, security.client.client_cert_auth)?;
         let doors = tls::open(&security, &member)?;
-        let peer_listener = PeerListener::bind(peer_options(&member, doors.peer), doors.san_check)?;
-        let metrics_urls = &monitoring.listen_metrics_urls;
-        let mut client_doors = ClientDoors::bind(&member, metrics_urls, doors.client)?;
-        let dialer = Dialer::new(dial_options(&member, doors.dialer));
+        let peer_options = settings::peer_options(&member, doors.peer);
+        let peer_listener = PeerListener::bind(peer_options, doors.san_check)?;
+        let mut client_doors = ClientDoors::bind(&member, &monitoring, doors.client)?;
+        let dialer = Dialer::new(settings::dial_options(&member, doors.dialer));
 
-        let places = places(&member, &hazards);
+        let places = settings::places(&member, &hazards);
         let mut data = blocking(move || DataDirectory::open(&places)).await?;
         let returns = data.identity.is_some();
         let beginning = begin(&mut data, &member, &clustering, &discovery, &dialer).await?;
@@ -86,15 +77,15 @@ impl Server {
             local_member_id = %identity.member, cluster_id = %identity.cluster,
             name = member.name, "starting local member");
 
-        let storage = data.storage;
-        let (applier, views) = blocking(move || Applier::open(storage)).await?;
+        let (applier, views) = blocking(move || Applier::open(data.storage)).await?;
         set_limits(&views, &auth, &member, &tuning);
         bootstrap::check_forced(&hazards, &views)?;
         let checker = checker(identity, &views, &dialer);
         if member.feature_gates.initial_corrupt_check && returns {
             checker.check_start().await?;
         }
-        let options = raft_options(&member, &clustering, &tuning, beginning, data.log, &dialer);
+        let options =
+            settings::raft_options(&member, &clustering, &tuning, beginning, data.log, &dialer);
         let applier = TimedApplier::new(applier, tuning.warning_apply_duration);
         let raft = Raft::start(options, applier).await?;
         let request_timeout = REQUEST_TIME + member.election_timeout * 2;
@@ -106,7 +97,7 @@ impl Server {
             request_timeout,
             looks: Looks::new(&registry),
             registry,
-            profiling: profiling(&monitoring, &logging),
+            profiling: settings::profiling(&monitoring, &logging),
             server_version: ETCD_VERSION,
         };
         let (compactor, compacting) = start_compactor(&views, &tuning)?;
@@ -117,7 +108,7 @@ impl Server {
             compacting,
             watch_progress_interval: tuning.watch_progress_notify_interval,
             authentication: Authentication::new(authentication),
-            metrics: Metrics::new(&facts.registry, detail(&monitoring)),
+            metrics: Metrics::new(&facts.registry, settings::detail(&monitoring)),
             stopping: Stopping::default(),
             clients: CancellationToken::new(),
             peers: CancellationToken::new(),
@@ -126,7 +117,7 @@ impl Server {
         };
         let slow_request = logging.warning_unary_request_duration;
         let api = server.api(identity, &member, &dialer, &facts, slow_request);
-        Metrics::show(&facts.registry, &api, features(&member));
+        Metrics::show(&facts.registry, &api, settings::features(&member));
         server.serve_peers(peer_listener, facts.clone(), api.clone());
         server.work(&api, &clustering)?;
         server.compare(checker, &member, &tuning, request_timeout);
@@ -198,12 +189,9 @@ impl Server {
         self.spawn_until_stop(etcd_api::expire_leases(api.clone()));
         self.spawn_until_stop(etcd_api::raise_alarms(api.clone()));
         self.spawn_until_stop(etcd_api::reap_tokens(self.views.auth.clone()));
-        let retention = match clustering.auto_compaction().map_err(Error::Configuration)? {
-            AutoCompaction::Off => return Ok(()),
-            AutoCompaction::Periodic(time) => Retention::Time(time),
-            AutoCompaction::Revisions(kept) => Retention::Revisions(kept),
-        };
-        self.spawn_until_stop(etcd_api::compact_by_itself(api.clone(), retention));
+        if let Some(retention) = settings::retention(clustering)? {
+            self.spawn_until_stop(etcd_api::compact_by_itself(api.clone(), retention));
+        }
         Ok(())
     }
 
@@ -254,28 +242,21 @@ impl Server {
         facts: &Facts,
         slow_request: Duration,
     ) -> Api {
-        let leases = LeaseOptions {
-            connect: connect(dialer.clone()),
-            heartbeat_interval: member.heartbeat_interval,
-            election_timeout: member.election_timeout,
-            checkpoint: member.feature_gates.lease_checkpoint,
-            fast_keep_alive: member.feature_gates.fast_lease_keep_alive,
-        };
         Api {
             raft: self.raft.clone(),
             views: self.views.clone(),
             cluster_id: identity.cluster,
             member_id: identity.member,
             limits: etcd_api::Limits {
-                max_txn_ops: count(member.max_txn_ops),
-                max_request_bytes: count(member.max_request_bytes),
+                max_txn_ops: settings::count(member.max_txn_ops),
+                max_request_bytes: settings::count(member.max_request_bytes),
                 request_timeout: facts.request_timeout,
                 watch_progress_interval: self.watch_progress_interval,
                 slow_request,
             },
             versions: Versions { server: ETCD_VERSION, storage: CLUSTER_VERSION },
             authentication: self.authentication.clone(),
-            leases: Leases::new(identity.member, leases),
+            leases: Leases::new(identity.member, settings::leases(member, dialer)),
             alarming: etcd_api::Alarming::default(),
             metrics: self.metrics.clone(),
             stopping: self.stopping.clone(),
@@ -332,14 +313,6 @@ async fn begin(
     Ok(beginning)
 }
 
-fn places(member: &Member, hazards: &Hazards) -> Places {
-    Places {
-        data: member.data_dir.clone(),
-        log: member.wal_dir.clone(),
-        sync: !hazards.unsafe_no_fsync,
-    }
-}
-
 fn checker(identity: Identity, views: &Views, dialer: &Dialer) -> Checker {
     Checker {
         cluster: identity.cluster,
@@ -349,72 +322,11 @@ fn checker(identity: Identity, views: &Views, dialer: &Dialer) -> Checker {
     }
 }
 
-/// Who wants all lines wants profiles, too, as in etcd.
-fn profiling(monitoring: &Monitoring, logging: &Logging) -> Profiling {
-    match monitoring.enable_pprof || logging.log_level == LogLevel::Debug {
-        true => Profiling::On,
-        false => Profiling::Off,
-    }
-}
-
-fn peer_options(member: &Member, tls: Option<etcd_transport::ServerTls>) -> ListenOptions {
-    ListenOptions {
-        urls: member.listen_peer_urls.iter().map(|url| url.as_str().to_owned()).collect(),
-        tls,
-        shutdown_grace: SHUTDOWN_GRACE,
-        share_port: member.socket_reuse_port,
-        ..ListenOptions::default()
-    }
-}
-
-fn dial_options(member: &Member, tls: Option<etcd_transport::ClientTls>) -> DialOptions {
-    let connect_timeout = DIAL_TIME + member.election_timeout;
-    DialOptions { tls, connect_timeout, ..DialOptions::default() }
-}
-
-fn raft_options(
-    member: &Member,
-    clustering: &Clustering,
-    tuning: &Tuning,
-    beginning: Beginning,
-    log: etcd_storage::Log,
-    dialer: &Dialer,
-) -> Options {
-    Options {
-        member: beginning.identity.member,
-        cluster: beginning.identity.cluster,
-        version: ETCD_VERSION,
-        bootstrap: beginning.founders,
-        log,
-        connect: connect(dialer.clone()),
-        heartbeat_interval: member.heartbeat_interval,
-        election_timeout: member.election_timeout,
-        snapshot_entries: member.snapshot_count,
-        catch_up_entries: tuning.snapshot_catchup_entries,
-        pre_vote: clustering.pre_vote,
-    }
-}
-
 /// Tells the state what this member alone is told, before the first command is applied.
 fn set_limits(views: &Views, auth: &Auth, member: &Member, tuning: &Tuning) {
     views.figures.call_slow(tuning.warning_apply_duration);
     views.auth.tokens().set_ttl(authentication::token_ttl(auth));
     views.quota.limit_to(member.quota_backend_bytes);
-}
-
-/// Anything but `extensive` is basic, as in etcd.
-fn detail(monitoring: &Monitoring) -> Detail {
-    if monitoring.metrics == "extensive" { Detail::Extensive } else { Detail::Basic }
-}
-
-/// The feature gates as metrics show them.
-fn features(member: &Member) -> Vec<Feature> {
-    let gates = member.feature_gates.list().into_iter();
-    gates.map(|(name, stage, is_on)| Feature { name, stage, is_on }).collect()
-}
-
-fn connect(dialer: Dialer) -> Connect {
-    Arc::new(move |urls| dialer.channel(urls).map_err(|error| error.to_string()))
 }
 
 fn start_compactor(
@@ -435,11 +347,6 @@ fn start_compactor(
     });
     let thread = thread.map_err(|error| Error::Data(format!("cannot start a thread: {error}")))?;
     Ok((compactor, thread))
-}
-
-/// A limit of the configuration as a size in memory: what does not fit is no limit.
-fn count(limit: u64) -> usize {
-    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// Work that waits for the disk, away from the async threads.
