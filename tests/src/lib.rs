@@ -1,6 +1,7 @@
 //! Whole clusters of real processes, for the tests in `tests/`.
 //!
 //! - [`Process`]: one server with its log; [`Member`]: a process with its place in a cluster.
+//! - [`Scene`]: a folder for members that a test makes by itself.
 //! - [`Raw`]: a client that says anything, with [`wire`] to write it.
 //! - [`Cluster`]: members on loopback or each in a network namespace of its own ([`Network`]).
 //! - [`Client`]: a blocking client over etcd-proto's stubs; [`Etcdctl`], [`Etcdutl`]: etcd's own
@@ -33,6 +34,7 @@ pub mod etcdctl;
 pub mod etcdutl;
 pub mod member;
 pub mod cluster;
+pub mod scene;
 pub mod history;
 pub mod script;
 pub mod http_script;
@@ -50,3 +52,4 @@ pub use metrics::Scrape;
 pub use namespace::Network;
 pub use process::{Process, Signal};
 pub use raw::{Call, Outcome, Raw};
+pub use scene::Scene;

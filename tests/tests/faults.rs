@@ -3,7 +3,7 @@
 
 use etcd_tests::client::Consistency;
 use etcd_tests::process::server_is_ours;
-use etcd_tests::{Certificates, Client, Member, Process, Signal, Turn};
+use etcd_tests::{Certificates, Client, Member, Process, Scene, Signal};
 use rand::RngExt;
 use rand::distr::Alphanumeric;
 use std::collections::BTreeMap;
@@ -13,28 +13,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tempfile::TempDir;
 
 /// A member that cannot run says so within this time.
 const REFUSAL: Duration = Duration::from_secs(15);
-
-/// A folder, and the right to run servers.
-struct Scene {
-    home: TempDir,
-    _turn: Turn,
-}
-
-impl Scene {
-    fn new() -> Scene {
-        let turn = Turn::take();
-        let home = TempDir::with_prefix("etcd-test-").expect("a temporary folder");
-        Scene { home, _turn: turn }
-    }
-
-    fn member(&self) -> Member {
-        Member::alone(self.home.path())
-    }
-}
 
 /// Starts a member that must refuse to run: with this exit code, and a last line that says this.
 #[track_caller]
@@ -85,7 +66,7 @@ fn check_value(client: &Client, key: &str, value: &str) {
 #[test]
 fn an_unknown_flag_ends_with_its_name_and_the_usage() {
     let scene = Scene::new();
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     member.arguments.push("--no-such-flag=1".to_owned());
     check_refused(&mut member, 2, "flag provided but not defined: -no-such-flag");
     assert!(!member.data_dir.exists(), "nothing was written");
@@ -94,7 +75,7 @@ fn an_unknown_flag_ends_with_its_name_and_the_usage() {
 #[test]
 fn an_unparsable_value_ends_with_the_flag_and_the_value() {
     let scene = Scene::new();
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     member.arguments.push("--election-timeout=soon".to_owned());
     check_refused(&mut member, 2, "invalid value \"soon\" for flag -election-timeout");
 }
@@ -102,7 +83,7 @@ fn an_unparsable_value_ends_with_the_flag_and_the_value() {
 #[test]
 fn a_setting_that_no_member_can_run_with_ends_with_etcds_words() {
     let scene = Scene::new();
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     member.arguments.push("--election-timeout=100".to_owned());
     check_refused(
         &mut member,
@@ -114,7 +95,7 @@ fn a_setting_that_no_member_can_run_with_ends_with_etcds_words() {
 #[test]
 fn a_member_that_is_not_in_its_initial_cluster_ends_with_etcds_words() {
     let scene = Scene::new();
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     member.set_flag("--name", "someone-else");
     check_refused(&mut member, 1, "couldn't find local name");
 }
@@ -122,16 +103,16 @@ fn a_member_that_is_not_in_its_initial_cluster_ends_with_etcds_words() {
 #[test]
 fn a_malformed_line_of_a_configuration_file_ends_with_the_file_or_the_line() {
     let scene = Scene::new();
-    let file = scene.home.path().join("etcd.yml");
+    let file = scene.home().join("etcd.yml");
     fs::write(&file, "name: alone\ndata-dir: [unclosed\nlog-level: info\n").expect("a file");
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     member.arguments = vec![format!("--config-file={}", file.display())];
     check_refused(&mut member, 1, "line");
 
     if server_is_ours() {
-        let file = scene.home.path().join("etcd.conf");
+        let file = scene.home().join("etcd.conf");
         fs::write(&file, "#[Member]\nETCD_NAME=\"alone\"\nwhat is this\n").expect("a file");
-        let mut member = scene.member();
+        let mut member = scene.member(&[]);
         member.arguments = vec![format!("--config-file={}", file.display())];
         check_refused(&mut member, 1, "etcd.conf:3");
     }
@@ -141,7 +122,7 @@ fn a_malformed_line_of_a_configuration_file_ends_with_the_file_or_the_line() {
 fn a_port_in_use_ends_with_its_address() {
     let scene = Scene::new();
     for which in ["--listen-client-urls", "--listen-peer-urls"] {
-        let mut member = scene.member();
+        let mut member = scene.member(&[]);
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let address = taken.local_addr().expect("its address");
         member.set_flag(which, &format!("http://{address}"));
@@ -152,9 +133,9 @@ fn a_port_in_use_ends_with_its_address() {
 #[test]
 fn a_certificate_with_another_ones_key_ends_with_what_does_not_match() {
     let scene = Scene::new();
-    let folder = scene.home.path().join("ssl");
+    let folder = scene.home().join("ssl");
     let certificates = Certificates::new(&folder, &[IpAddr::from(Ipv4Addr::LOCALHOST)]);
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     let url = member.client_url.replace("http:", "https:");
     for (flag, value) in [
         ("--listen-client-urls", url.as_str()),
@@ -173,9 +154,9 @@ fn a_certificate_with_another_ones_key_ends_with_what_does_not_match() {
 #[test]
 fn a_data_directory_that_cannot_be_one_ends_with_its_path() {
     let scene = Scene::new();
-    let file = scene.home.path().join("file");
+    let file = scene.home().join("file");
     fs::write(&file, "not a directory").expect("a file");
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     member.set_flag("--data-dir", &file.join("below").to_string_lossy());
     check_refused(&mut member, 1, "not a directory");
     assert_eq!(fs::read(&file).expect("the file"), b"not a directory");
@@ -184,7 +165,7 @@ fn a_data_directory_that_cannot_be_one_ends_with_its_path() {
 #[test]
 fn a_data_directory_of_someone_else_is_left_alone() {
     let scene = Scene::new();
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     let log = member.data_dir.join("member/wal/0000000000000000-0000000000000000.wal");
     let database = member.data_dir.join("member/snap/db");
     for file in [&log, &database] {
@@ -213,7 +194,7 @@ const NEEDLE: &str = "needle-0d1f5a";
 #[test]
 fn a_damaged_log_is_noticed_and_the_rest_of_the_data_is_left_alone() {
     let scene = Scene::new();
-    let mut member = scene.member();
+    let mut member = scene.member(&[]);
     let client = start(&mut member);
     client.put("before", "value").expect("the member serves");
     client.put("needle", NEEDLE).expect("the member serves");
@@ -313,8 +294,8 @@ impl Drop for SmallDisk {
 fn a_full_disk_stops_the_member_in_words_and_what_was_acknowledged_is_there_afterwards() {
     let scene = Scene::new();
     // Room for what a real etcd lays out in advance: two files of 64 MB.
-    let disk = SmallDisk::mount(scene.home.path().join("disk"), 160);
-    let mut member = scene.member();
+    let disk = SmallDisk::mount(scene.home().join("disk"), 160);
+    let mut member = scene.member(&[]);
     member.data_dir = disk.path.join("data");
     member.set_flag("--data-dir", &member.data_dir.display().to_string());
     let client = start(&mut member);

@@ -2,47 +2,18 @@
 
 use etcd_tests::cluster::eventually;
 use etcd_tests::process::server_is_ours;
-use etcd_tests::{Member, Signal, Turn, ports, web};
+use etcd_tests::{Member, Scene, Signal, ports, web};
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Within this time a line is logged or a member ends.
 const LIMIT: Duration = Duration::from_secs(20);
 /// How long a member is watched that must not do something.
 const A_WHILE: Duration = Duration::from_millis(300);
-
-/// A folder, and the right to run servers.
-struct Scene {
-    home: TempDir,
-    _turn: Turn,
-}
-
-impl Scene {
-    fn new() -> Scene {
-        let turn = Turn::take();
-        let home = TempDir::with_prefix("etcd-test-").expect("a temporary folder");
-        Scene { home, _turn: turn }
-    }
-
-    fn member(&self, flags: &[&str]) -> Member {
-        let mut member = Member::alone(self.home.path());
-        member.arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        member
-    }
-
-    /// A member that serves.
-    fn start(&self, flags: &[&str]) -> Member {
-        let mut member = self.member(flags);
-        member.start();
-        member.wait_until_ready();
-        member
-    }
-}
 
 /// A line of the log as its fields.
 fn fields(line: &str) -> Value {
@@ -111,7 +82,7 @@ fn files(folder: &Path, start: &str, end: &str) -> Vec<PathBuf> {
 #[test]
 fn a_full_log_file_is_put_aside_and_compressed() {
     let scene = Scene::new();
-    let log = scene.home.path().join("member.log");
+    let log = scene.home().join("member.log");
     fs::write(&log, vec![b'\n'; 1 << 20]).expect("a full file");
     let mut member = scene.member(&[
         &format!("--log-outputs={}", log.display()),
@@ -120,7 +91,7 @@ fn a_full_log_file_is_put_aside_and_compressed() {
     ]);
     member.start();
     eventually(LIMIT, "a compressed log file", || {
-        (files(scene.home.path(), "member-", ".log.gz").len() == 1).then_some(())
+        (files(scene.home(), "member-", ".log.gz").len() == 1).then_some(())
     });
     eventually(LIMIT, "lines in the new file", || {
         let text = fs::read_to_string(&log).ok()?;
@@ -163,7 +134,7 @@ fn discovering(scene: &Scene, name: &str, service: &Member) -> Member {
         *url = format!("http://127.0.0.1:{port}");
     }
     member.advertised_url.clone_from(&member.client_url);
-    member.data_dir = scene.home.path().join(format!("{name}.etcd"));
+    member.data_dir = scene.home().join(format!("{name}.etcd"));
     member.arguments = vec![
         format!("--name={name}"),
         format!("--data-dir={}", member.data_dir.display()),

@@ -70,10 +70,7 @@ struct Setting {
 
 /// Checks everything, and says how long each part took.
 pub(crate) fn run(checkout: &Checkout, options: &Options) -> Result<()> {
-    let mut timings = Timings::default();
-    let result = parts(checkout, options, &mut timings);
-    say!("\n{}", timings.report());
-    result
+    Timings::tell(|timings| parts(checkout, options, timings))
 }
 
 fn parts(checkout: &Checkout, options: &Options, timings: &mut Timings) -> Result<()> {

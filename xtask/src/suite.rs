@@ -25,10 +25,7 @@ const SERVER: &str = "ETCD_SERVER";
 
 /// Runs everything, stops at the first failure, and says how long each part took.
 pub(crate) fn run(checkout: &Checkout, options: &Options) -> Result<()> {
-    let mut timings = Timings::default();
-    let result = parts(checkout, options, &mut timings);
-    say!("\n{}", timings.report());
-    result
+    Timings::tell(|timings| parts(checkout, options, timings))
 }
 
 fn parts(checkout: &Checkout, options: &Options, timings: &mut Timings) -> Result<()> {

@@ -11,6 +11,14 @@ pub(crate) struct Timings {
 }
 
 impl Timings {
+    /// Runs all parts, and says how long each took, also when one has failed.
+    pub(crate) fn tell(parts: impl FnOnce(&mut Timings) -> Result<()>) -> Result<()> {
+        let mut timings = Timings::default();
+        let result = parts(&mut timings);
+        say!("\n{}", timings.report());
+        result
+    }
+
     /// Runs one part under a heading of its own.
     pub(crate) fn part<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         say!("== {name}");
@@ -21,7 +29,7 @@ impl Timings {
     }
 
     /// The parts with their seconds, one a line.
-    pub(crate) fn report(&self) -> String {
+    fn report(&self) -> String {
         let width = self.parts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         let total: Duration = self.parts.iter().map(|(_, time)| *time).sum();
         self.parts

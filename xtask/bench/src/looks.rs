@@ -68,15 +68,16 @@ pub(crate) fn leader_changes(timeline: &Timeline) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn timeline(leaders: &[[u64; 3]]) -> Timeline {
+    /// One look a second at three members, the first of which takes a MiB more each time.
+    pub(crate) fn timeline(leaders: &[[u64; 3]]) -> Timeline {
         let samples = leaders.iter().enumerate().map(|(second, leaders)| Sample {
             seconds: second as f64,
             answers: 0,
-            resident_bytes: Vec::new(),
-            disk_bytes: Vec::new(),
+            resident_bytes: vec![(second as u64) << 20, 1 << 20],
+            disk_bytes: vec![3 << 20],
             leaders: leaders.to_vec(),
         });
         Timeline { samples: samples.collect() }

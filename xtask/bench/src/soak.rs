@@ -114,18 +114,7 @@ fn summarize(timeline: &Timeline, figures: &mut Figures) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Sample;
-
-    fn timeline(leaders: &[[u64; 3]]) -> Timeline {
-        let samples = leaders.iter().enumerate().map(|(second, leaders)| Sample {
-            seconds: second as f64,
-            answers: 0,
-            resident_bytes: vec![(second as u64) << 20, 1 << 20],
-            disk_bytes: vec![3 << 20],
-            leaders: leaders.to_vec(),
-        });
-        Timeline { samples: samples.collect() }
-    }
+    use crate::looks::tests::timeline;
 
     #[test]
     fn memory_is_told_of_three_moments() {
