@@ -65,6 +65,11 @@ pub mod v3electionpb {
     include!("gen/v3electionpb.rs");
 }
 
+/// gRPC's own health service.
+pub mod healthpb {
+    include!("gen/grpc.health.v1.rs");
+}
+
 /// What members say to each other.
 pub mod raftpb {
     include!("gen/raftpb.rs");

@@ -8,8 +8,9 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 
 /// The files that nothing else imports; the others come along.
-const ROOTS: [&str; 5] = [
+const ROOTS: [&str; 6] = [
     "etcdserverpb/raft_internal.proto",
+    "grpc/health/v1/health.proto",
     "leasepb/leader.proto",
     "raftpb/raft.proto",
     "v3electionpb/election.proto",

@@ -113,6 +113,9 @@ pub struct MemberRecord {
     /// Gets the log, but has no part in its decisions.
     #[prost(bool, tag = "3")]
     pub is_learner: bool,
+    /// Shall have a part in decisions, but has none before it has caught up with the log.
+    #[prost(bool, tag = "4")]
+    pub awaits_vote: bool,
 }
 /// The members, and the position of the entry that made them so.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -124,6 +127,60 @@ pub struct MembershipRecord {
     pub term: u64,
     #[prost(uint64, tag = "3")]
     pub index: u64,
+}
+/// A change of the members that the leader is asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MemberChange {
+    #[prost(enumeration = "member_change::Kind", tag = "1")]
+    pub kind: i32,
+    /// Whom it is about. What the kind has no use for is empty.
+    #[prost(message, optional, tag = "2")]
+    pub member: ::core::option::Option<MemberRecord>,
+}
+/// Nested message and enum types in `MemberChange`.
+pub mod member_change {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Kind {
+        Add = 0,
+        Remove = 1,
+        UpdatePeerUrls = 2,
+        Promote = 3,
+    }
+    impl Kind {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Add => "ADD",
+                Self::Remove => "REMOVE",
+                Self::UpdatePeerUrls => "UPDATE_PEER_URLS",
+                Self::Promote => "PROMOTE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "ADD" => Some(Self::Add),
+                "REMOVE" => Some(Self::Remove),
+                "UPDATE_PEER_URLS" => Some(Self::UpdatePeerUrls),
+                "PROMOTE" => Some(Self::Promote),
+                _ => None,
+            }
+        }
+    }
 }
 /// A command on its way into the log.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -222,6 +279,12 @@ pub enum MessageType {
     MsgPropResp = 64,
     /// What became of a snapshot.
     MsgSnapResp = 65,
+    /// A MemberChange for the leader, in `context`.
+    MsgMemberChange = 66,
+    /// What became of a MsgMemberChange: done at `index`, or refused; `context` says why.
+    MsgMemberChangeResp = 67,
+    /// Nothing but a sign of life, answered with another.
+    MsgGreeting = 68,
 }
 impl MessageType {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -256,6 +319,9 @@ impl MessageType {
             Self::MsgForgetLeader => "MsgForgetLeader",
             Self::MsgPropResp => "MsgPropResp",
             Self::MsgSnapResp => "MsgSnapResp",
+            Self::MsgMemberChange => "MsgMemberChange",
+            Self::MsgMemberChangeResp => "MsgMemberChangeResp",
+            Self::MsgGreeting => "MsgGreeting",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -287,6 +353,9 @@ impl MessageType {
             "MsgForgetLeader" => Some(Self::MsgForgetLeader),
             "MsgPropResp" => Some(Self::MsgPropResp),
             "MsgSnapResp" => Some(Self::MsgSnapResp),
+            "MsgMemberChange" => Some(Self::MsgMemberChange),
+            "MsgMemberChangeResp" => Some(Self::MsgMemberChangeResp),
+            "MsgGreeting" => Some(Self::MsgGreeting),
             _ => None,
         }
     }
