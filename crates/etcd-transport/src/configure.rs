@@ -103,7 +103,7 @@ fn server_verifier(
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
     if settings.server_verification == ServerVerification::Skip {
-        return Ok(Arc::new(AnyServer(provider)));
+        return Ok(Arc::new(AnyServer::new(provider)));
     }
     let mut rules = settings.rules()?;
     let algorithms = provider.signature_verification_algorithms;

@@ -1,6 +1,7 @@
 //! Connects to the other members.
 
 use std::error::Error as _;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +31,8 @@ pub struct DialOptions {
     pub tls: Option<ClientTls>,
     /// How long one URL may take to be connected, TLS included.
     pub connect_timeout: Duration,
+    /// The address of this machine from which TCP connections are made, if not any.
+    pub local_address: Option<IpAddr>,
     /// How often a channel is pinged, also while it is idle: a member that vanished without a word
     /// is noticed after this and `keepalive_timeout`.
     pub keepalive_interval: Duration,
@@ -44,6 +47,7 @@ impl Default for DialOptions {
         DialOptions {
             tls: None,
             connect_timeout: Duration::from_secs(2),
+            local_address: None,
             keepalive_interval: Duration::from_secs(5),
             keepalive_timeout: Duration::from_secs(5),
         }
@@ -145,8 +149,8 @@ impl Dialer {
         target: &Address,
         protocol: Protocol,
     ) -> Result<Stream, Error> {
-        let socket =
-            Socket::connect(&target.place).await.map_err(|error| failed(target, reason(&error)))?;
+        let socket = Socket::connect(&target.place, self.options.local_address).await;
+        let socket = socket.map_err(|error| failed(target, reason(&error)))?;
         let (Security::Tls, Some(tls)) = (target.security, &self.options.tls) else {
             return Ok(Stream::plain(socket, Arc::clone(&target.url)));
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -45,6 +45,33 @@ impl Dialer {
         body: Bytes,
         limit: Duration,
     ) -> Result<Response<Bytes>, Error> {
+        let request = Request::get(path).body(Full::new(body));
+        self.exchange(url, path, request, headers, limit).await
+    }
+
+    /// The answer to `POST path` without a body.
+    ///
+    /// # Errors
+    /// As [`Dialer::get`].
+    pub async fn post(
+        &self,
+        url: &str,
+        path: &str,
+        headers: HeaderMap,
+        limit: Duration,
+    ) -> Result<Response<Bytes>, Error> {
+        let request = Request::post(path).body(Full::new(Bytes::new()));
+        self.exchange(url, path, request, headers, limit).await
+    }
+
+    async fn exchange(
+        &self,
+        url: &str,
+        path: &str,
+        request: Result<Request<Full<Bytes>>, http::Error>,
+        headers: HeaderMap,
+        limit: Duration,
+    ) -> Result<Response<Bytes>, Error> {
         let target = self.target(url)?;
         let failed = |reason: String| Error::Exchange { url: format!("{url}{path}"), reason };
         let exchange = async {
@@ -53,10 +80,10 @@ impl Dialer {
                 .await
                 .map_err(|error| failed(with_sources(&error)))?;
             let _connection = AbortOnDropHandle::new(tokio::spawn(connection));
-            let mut request = Request::get(path)
-                .header(header::HOST, target.authority())
-                .body(Full::new(body))
-                .map_err(|error| failed(error.to_string()))?;
+            let mut request = request.map_err(|error| failed(error.to_string()))?;
+            let host = HeaderValue::from_str(&target.authority());
+            let host = host.map_err(|error| failed(error.to_string()))?;
+            request.headers_mut().insert(header::HOST, host);
             request.headers_mut().extend(headers);
             let answer =
                 sender.send_request(request).await.map_err(|error| failed(with_sources(&error)))?;

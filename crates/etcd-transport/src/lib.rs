@@ -55,9 +55,11 @@ pub use dial::{DialOptions, Dialer};
 pub use error::Error;
 pub use handshake::SanCheck;
 pub use listener::{ClientListener, PeerListener};
+pub use mux::{Answering, Answers};
 pub use options::ListenOptions;
 pub use settings::{ServerVerification, Tls, TlsVersion};
 pub use tls::{ClientTls, ServerTls};
+pub use verify::AnyServer;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

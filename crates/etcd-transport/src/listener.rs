@@ -1,20 +1,15 @@
 //! The two kinds of listeners: bound early, served later.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::{BoxError, Router};
-use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use axum::Router;
 use tokio_util::sync::CancellationToken;
-use tower::Service;
 
 use crate::address::{Address, Place, Security};
 use crate::bind::{Acceptor, PortSharing};
 use crate::handshake::{SanCheck, Terms};
-use crate::mux::Routers;
+use crate::mux::{Answers, Routers};
 use crate::options::ListenOptions;
 use crate::refusals::Role;
 use crate::serve::{self, Door, Limits};
@@ -39,6 +34,18 @@ impl ClientListener {
         Bound::new(options, Role::Client, SanCheck::Skip).map(ClientListener)
     }
 
+    /// The same for listeners whose clients' certificates must fit the addresses that they connect
+    /// from.
+    ///
+    /// # Errors
+    /// As [`ClientListener::bind`].
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn bind_checking_names(options: ListenOptions) -> Result<ClientListener, Error> {
+        Bound::new(options, Role::Client, SanCheck::Verify).map(ClientListener)
+    }
+
     /// The bound TCP addresses, in the order of the URLs, without the socket files. A port that
     /// was given as 0 is the one the system chose.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
@@ -48,18 +55,11 @@ impl ClientListener {
     /// Serves until `shutdown` is cancelled and the open requests ended or ran out of time.
     ///
     /// HTTP/2 requests whose content type begins with `application/grpc` go to `grpc`, all others
-    /// to `http`; both must always be ready. Every request carries a
+    /// to `http`. Every request carries a
     /// [`Connection`](crate::Connection) extension. At the shutdown no connection is accepted any
     /// more, handshakes are broken off, every HTTP/2 client is told to go away (GOAWAY), and what
     /// is still open after [`ListenOptions::shutdown_grace`] is dropped.
-    pub async fn serve<S, B>(self, grpc: S, http: Router, shutdown: CancellationToken)
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub async fn serve(self, grpc: impl Answers, http: Router, shutdown: CancellationToken) {
         self.0.serve(Routers::new(grpc, http), shutdown).await;
     }
 }
@@ -82,14 +82,7 @@ impl PeerListener {
     }
 
     /// Serves as [`ClientListener::serve`] does.
-    pub async fn serve<S, B>(self, grpc: S, http: Router, shutdown: CancellationToken)
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
+    pub async fn serve(self, grpc: impl Answers, http: Router, shutdown: CancellationToken) {
         self.0.serve(Routers::new(grpc, http), shutdown).await;
     }
 }

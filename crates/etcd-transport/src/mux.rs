@@ -21,32 +21,33 @@ pub(crate) struct Routers {
     http: Router,
 }
 
-/// An answer on its way.
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
 impl Routers {
-    /// Both services must always be ready, and cheap to clone.
-    pub(crate) fn new<S, B>(grpc: S, http: Router) -> Routers
-    where
-        S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-        S: Clone + Send + Sync + 'static,
-        S::Future: Send + 'static,
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        Routers { grpc: Box::new(move |request| answer(grpc.clone(), request)), http }
+    pub(crate) fn new(grpc: impl Answers, http: Router) -> Routers {
+        Routers { grpc: Box::new(move |request| grpc.clone().answer(request)), http }
     }
 }
 
-fn answer<S, B>(mut service: S, request: Request<Incoming>) -> Answering
+/// An answer on its way.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// A service as doors need it: always ready, cheap to clone, and without errors of its own.
+pub trait Answers: Clone + Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(self, request: Request<Incoming>) -> Answering;
+}
+
+impl<S, B> Answers for S
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let response = service.call(request);
-    Box::pin(async { Ok(response.await?.map(Body::new)) })
+    fn answer(mut self, request: Request<Incoming>) -> Answering {
+        let response = self.call(request);
+        Box::pin(async { Ok(response.await?.map(Body::new)) })
+    }
 }
 
 /// The service of one connection.
@@ -64,7 +65,7 @@ impl hyper::service::Service<Request<Incoming>> for Mux {
         request.extensions_mut().insert(self.connection.clone());
         match is_grpc(request.version(), request.headers()) {
             true => (self.routers.grpc)(request),
-            false => answer(self.routers.http.clone(), request),
+            false => self.routers.http.clone().answer(request),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A time limit for the first bytes of a connection.
+//! A time limit for the first bytes of a connection, and its place among all.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -15,16 +15,18 @@ use crate::frames::PREFACE;
 /// HTTP/1 has a time limit for headers of its own and HTTP/2 has its pings, but both begin to
 /// count only once the protocol is known. Without this limit a silent client would hold its
 /// connection for ever.
-pub(crate) struct Opening<S> {
+pub(crate) struct Opening<S, P> {
     stream: S,
+    /// The connection counts as long as its stream is there.
+    _place: P,
     limit: Option<Pin<Box<Sleep>>>,
     /// How much of the preface has been read.
     matched: usize,
 }
 
-impl<S> Opening<S> {
-    pub(crate) fn new(stream: S, limit: Duration) -> Opening<S> {
-        Opening { stream, limit: Some(Box::pin(sleep(limit))), matched: 0 }
+impl<S, P> Opening<S, P> {
+    pub(crate) fn new(stream: S, limit: Duration, place: P) -> Opening<S, P> {
+        Opening { stream, _place: place, limit: Some(Box::pin(sleep(limit))), matched: 0 }
     }
 
     /// Notes what was read: the protocol is known at the first byte that is not the preface's, or
@@ -44,7 +46,7 @@ impl<S> Opening<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
+impl<S: AsyncRead + Unpin, P: Unpin> AsyncRead for Opening<S, P> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,7 +73,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
+impl<S: AsyncWrite + Unpin, P: Unpin> AsyncWrite for Opening<S, P> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -111,7 +113,7 @@ mod tests {
 
     async fn read_after(said: &[u8]) -> io::Result<usize> {
         let (mut client, server) = duplex(64);
-        let mut server = Opening::new(server, LIMIT);
+        let mut server = Opening::new(server, LIMIT, ());
         client.write_all(said).await?;
         let mut buffer = [0; 64];
         server.read_exact(&mut buffer[..said.len()]).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -174,8 +174,7 @@ async fn accept_all(door: Door, shared: Arc<Shared>) {
                 let (shared, terms) = (Arc::clone(&shared), Arc::clone(&terms));
                 let half_open = Arc::clone(&half_open);
                 shared.tasks.clone().spawn(async move {
-                    attend(socket, remote, &terms, &half_open, &shared).await;
-                    drop(place);
+                    attend(socket, remote, &terms, &half_open, &shared, place).await;
                 });
             }
             Err(error) if is_of_one_connection(&error) => {}
@@ -203,6 +202,7 @@ async fn attend(
     terms: &Terms,
     half_open: &Arc<HalfOpen>,
     shared: &Shared,
+    place: OwnedSemaphorePermit,
 ) {
     let established = {
         let seat = half_open.enter();
@@ -214,8 +214,12 @@ async fn attend(
         }
     };
     match established {
-        Ok(Established::Plain(stream, connection)) => serve_http(stream, connection, shared).await,
-        Ok(Established::Tls(stream, connection)) => serve_http(stream, connection, shared).await,
+        Ok(Established::Plain(stream, connection)) => {
+            serve_http(stream, connection, shared, place).await;
+        }
+        Ok(Established::Tls(stream, connection)) => {
+            serve_http(stream, connection, shared, place).await;
+        }
         Ok(Established::Closed) => {}
         Err(refused) => {
             if let Some(told_later) = shared.refusals.note(remote, &refused) {
@@ -226,12 +230,17 @@ async fn attend(
     }
 }
 
-async fn serve_http<S>(stream: S, connection: Connection, shared: &Shared)
-where
+/// A connection that becomes something else, as a WebSocket, goes on after this with its place.
+async fn serve_http<S>(
+    stream: S,
+    connection: Connection,
+    shared: &Shared,
+    place: OwnedSemaphorePermit,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let remote = connection.remote;
-    let opening = Opening::new(stream, shared.limits.header_read_timeout);
+    let opening = Opening::new(stream, shared.limits.header_read_timeout, place);
     let (io, outlet) = gather(Lenient::new(opening));
     let mux = Mux { routers: Arc::clone(&shared.routers), connection };
     let arrivals = Arrivals::default();

@@ -1,14 +1,14 @@
 //! One type for a stream over TCP and over a socket file.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, sockopt};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::address::Place;
 
@@ -32,12 +32,16 @@ impl Socket {
         Ok(Socket::Tcp(stream))
     }
 
-    pub(crate) async fn connect(place: &Place) -> io::Result<Socket> {
-        match place {
-            Place::Tcp { host, port } => {
+    /// Connects from an address of this machine, if one is given.
+    pub(crate) async fn connect(place: &Place, from: Option<IpAddr>) -> io::Result<Socket> {
+        match (place, from) {
+            (Place::Tcp { host, port }, None) => {
                 Socket::tcp(TcpStream::connect((host.as_str(), *port)).await?)
             }
-            Place::Unix(file) => Ok(Socket::Unix(UnixStream::connect(file).await?)),
+            (Place::Tcp { host, port }, Some(from)) => {
+                Socket::tcp(connect_from(from, host, *port).await?)
+            }
+            (Place::Unix(file), _) => Ok(Socket::Unix(UnixStream::connect(file).await?)),
         }
     }
 
@@ -57,6 +61,25 @@ impl Socket {
         };
         Ok((received > 0).then_some(byte[0]))
     }
+}
+
+/// Tries the addresses of a host that are of the same kind, one after the other.
+async fn connect_from(from: IpAddr, host: &str, port: u16) -> io::Result<TcpStream> {
+    let none = format!("{host} has no address that can be reached from {from}");
+    let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, none);
+    for address in tokio::net::lookup_host((host, port)).await? {
+        let socket = match (address, from) {
+            (SocketAddr::V4(_), IpAddr::V4(_)) => TcpSocket::new_v4()?,
+            (SocketAddr::V6(_), IpAddr::V6(_)) => TcpSocket::new_v6()?,
+            _ => continue,
+        };
+        socket.bind(SocketAddr::new(from, 0))?;
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 /// An IPv4 address that reached an IPv6 socket, as IPv4.

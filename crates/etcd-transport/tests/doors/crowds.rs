@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use etcd_transport::ListenOptions;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use etcd_visitors::{BEGUN_HANDSHAKE, allows_files};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -12,20 +12,10 @@ use crate::identity::World;
 use crate::journal::Journal;
 use crate::member::{Member, PATIENCE, check_health, listen, who};
 
-/// The first bytes of a TLS record that says it is a handshake of 512 bytes.
-const BEGUN: [u8; 5] = [0x16, 3, 1, 2, 0];
 const CROWD: usize = 5000;
 /// The log may have so many lines of refusals for each second and one that counts the rest.
 const LINES: usize = 100;
 const REJECTED: &str = "rejected connection on client endpoint";
-
-/// Allows this process as many open files as it may have, and says whether they are enough.
-fn allows_files(needed: u64) -> bool {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, wanted).expect("the soft limit may be raised");
-    limit.maximum.is_none_or(|maximum| maximum >= needed)
-}
 
 /// Connections of which every second one has begun a handshake.
 async fn crowd(member: &Member, size: usize) -> Vec<TcpStream> {
@@ -33,7 +23,7 @@ async fn crowd(member: &Member, size: usize) -> Vec<TcpStream> {
     for number in 0..size {
         let mut stream = TcpStream::connect(member.address).await.expect("connected");
         if number % 2 == 1 {
-            stream.write_all(&BEGUN).await.expect("sent");
+            stream.write_all(&BEGUN_HANDSHAKE).await.expect("sent");
         }
         crowd.push(stream);
     }
@@ -123,7 +113,7 @@ async fn a_handshake_byte_by_byte_has_no_more_time_than_another() {
     let mut slow = TcpStream::connect(member.address).await.expect("connected");
     let address = slow.local_addr().expect("an address").to_string();
     let drip = async {
-        for byte in BEGUN.into_iter().chain(std::iter::repeat(0)) {
+        for byte in BEGUN_HANDSHAKE.into_iter().chain(std::iter::repeat(0)) {
             if slow.write_all(&[byte]).await.is_err() {
                 return;
             }
@@ -138,4 +128,35 @@ async fn a_handshake_byte_by_byte_has_no_more_time_than_another() {
     journal.line_with(&[REJECTED, &address, "TLS handshake took longer than 300ms"]).await;
     member.stop().await;
     assert!(!journal.lines().iter().any(|line| line.contains(REJECTED)), "one line for one client");
+}
+
+/// Sends the head of a request.
+async fn ask(member: &Member, path: &str, headers: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(member.address).await.expect("connected");
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream
+}
+
+async fn first_line(stream: &mut TcpStream) -> String {
+    let mut said = [0; 1024];
+    let length = stream.read(&mut said).await.expect("an answer");
+    String::from_utf8_lossy(&said[..length]).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn a_connection_that_became_something_else_keeps_its_place() {
+    let options = ListenOptions { max_connections: 1, ..listen(&["http://127.0.0.1:0"], None) };
+    let member = Member::client_door(options);
+    let mut other = ask(&member, "/other", "connection: upgrade\r\nupgrade: other\r\n").await;
+    assert_eq!(first_line(&mut other).await, "HTTP/1.1 101 Switching Protocols");
+    let mut waiting = ask(&member, "/who", "").await;
+    other.write_all(b"still here\n").await.expect("sent");
+    assert_eq!(first_line(&mut other).await, "still here");
+    let served = timeout(Duration::from_millis(300), first_line(&mut waiting)).await;
+    assert!(served.is_err(), "there is one place only: {served:?}");
+    drop(other);
+    let served = timeout(PATIENCE, first_line(&mut waiting)).await.expect("there is a place");
+    assert_eq!(served, "HTTP/1.1 200 OK");
+    member.stop().await;
 }

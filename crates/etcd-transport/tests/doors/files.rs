@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use etcd_transport::{Tls, TlsVersion};
+use etcd_visitors::Authority;
 
-use crate::certificates::Authority;
+use crate::certificates::trusting;
 
 struct Files {
     directory: tempfile::TempDir,
@@ -15,7 +16,7 @@ impl Files {
     fn new() -> Files {
         let directory = tempfile::tempdir().expect("a directory");
         let authority = Authority::new(directory.path(), "ca");
-        let good = authority.issue("server", &["127.0.0.1"]).trusting(&authority);
+        let good = trusting(&authority, &authority.issue("server", &["127.0.0.1"]));
         Files { directory, good }
     }
 
@@ -81,7 +82,7 @@ fn a_key_of_another_certificate_is_refused_with_both_names() {
     let tls = Tls { key_file: Some(other.key), ..files.good.clone() };
     assert_eq!(
         files.check(&tls),
-        "private key file other.x.key does not match certificate file ca.server.pem: they hold \
+        "private key file other-x-key.pem does not match certificate file ca-server.pem: they hold \
          different public keys; give the certificate and the key that were made together"
     );
 }

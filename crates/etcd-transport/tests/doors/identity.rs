@@ -1,8 +1,9 @@
 //! Who is let in, and as whom.
 
 use etcd_transport::{Dialer, Error, SanCheck, Tls, TlsVersion};
+use etcd_visitors::{Authority, own_authority};
 
-use crate::certificates::{Authority, own_authority};
+use crate::certificates::{showing, trusting};
 use crate::journal::Journal;
 use crate::member::{Member, check_health, dialer, listen, who};
 
@@ -22,12 +23,12 @@ impl World {
     }
 
     pub(crate) fn server(&self) -> Tls {
-        self.trusted.issue("server", &["127.0.0.1"]).trusting(&self.trusted)
+        trusting(&self.trusted, &self.trusted.issue("server", &["127.0.0.1"]))
     }
 
     /// A client that trusts the server's authority and shows a certificate of `authority`.
     pub(crate) fn client(&self, authority: &Authority, name: &str) -> Dialer {
-        dialer(Some(authority.issue(name, &[]).trusting(&self.trusted)))
+        dialer(Some(trusting(&self.trusted, &authority.issue(name, &[]))))
     }
 }
 
@@ -112,7 +113,7 @@ async fn a_peer_must_connect_from_an_address_its_certificate_names() {
     let mut journal = Journal::open();
     let world = World::new();
     let options = listen(&["https://127.0.0.1:0"], Some(world.server()));
-    let elsewhere = world.trusted.issue("elsewhere", &["10.9.8.7"]).trusting(&world.trusted);
+    let elsewhere = trusting(&world.trusted, &world.trusted.issue("elsewhere", &["10.9.8.7"]));
     let elsewhere = dialer(Some(elsewhere));
     let strict = Member::peer_door(options.clone(), SanCheck::Verify);
     refused(&elsewhere, &strict.url("https")).await;
@@ -122,6 +123,12 @@ async fn a_peer_must_connect_from_an_address_its_certificate_names() {
     who(&world.client(&world.trusted, "nameless"), &strict.url("https"))
         .await
         .expect("a certificate without names may come from anywhere");
+    let metrics = Member::metrics_door(options.clone());
+    refused(&elsewhere, &metrics.url("https")).await;
+    journal
+        .line_with(&["rejected connection on client endpoint", "valid for 10.9.8.7, not 127.0.0.1"])
+        .await;
+    metrics.stop().await;
     let lax = Member::peer_door(options.clone(), SanCheck::Skip);
     who(&elsewhere, &lax.url("https")).await.expect("the check can be left out");
     let client_door = Member::client_door(options);
@@ -158,7 +165,7 @@ async fn only_allowed_hostnames_are_let_in() {
         ("bracketed", "::9", true),
         ("neighbour", "10.1.2.4", false),
     ] {
-        let identity = world.trusted.issue(common_name, &[name]).trusting(&world.trusted);
+        let identity = trusting(&world.trusted, &world.trusted.issue(common_name, &[name]));
         let answer = who(&dialer(Some(identity)), &url).await;
         assert_eq!(answer.is_ok(), is_allowed, "{name}: {answer:?}");
     }
@@ -177,8 +184,8 @@ async fn keys_of_every_kind_serve_and_dial() {
     ];
     for (name, kind) in kinds {
         let key = rcgen::KeyPair::generate_for(kind).expect("a key");
-        let identity = world.trusted.issue_for(key, name, &["127.0.0.1"], None);
-        let tls = identity.trusting(&world.trusted);
+        let identity = world.trusted.issue_for(&key, name, &["127.0.0.1"]);
+        let tls = trusting(&world.trusted, &identity);
         let member = Member::secure(tls.clone());
         let answer = who(&dialer(Some(tls)), &member.url("https")).await.expect(name);
         assert!(answer.ends_with(&format!("as Some({name:?})")), "{answer}");
@@ -195,13 +202,13 @@ async fn a_client_certificate_of_version_1_counts_when_its_authority_signed_it()
         let url = member.url("https");
         let old = world.trusted.issue("old", &[]);
         old.make_version_1(&world.trusted);
-        let old = old.trusting(&world.trusted);
+        let old = trusting(&world.trusted, &old);
         let answer = who(&dialer(Some(old)), &url).await.expect("let in");
         assert!(answer.ends_with("as Some(\"old\")"), "{answer}");
 
         let forged = world.trusted.issue("forged", &[]);
         forged.make_version_1(&world.strange);
-        let forged = dialer(Some(forged.trusting(&world.trusted)));
+        let forged = dialer(Some(trusting(&world.trusted, &forged)));
         refused(&forged, &url).await;
         journal.line_with(&["rejected connection", "UnknownIssuer"]).await;
         member.stop().await;
@@ -211,7 +218,8 @@ async fn a_client_certificate_of_version_1_counts_when_its_authority_signed_it()
 #[tokio::test]
 async fn a_certificate_that_is_its_own_authority_serves_a_cluster() {
     let directory = tempfile::tempdir().expect("a directory");
-    let tls = own_authority(directory.path(), &["127.0.0.1"]);
+    let own = own_authority(directory.path(), &["127.0.0.1"]);
+    let tls = Tls { trusted_ca_file: Some(own.certificate.clone()), ..showing(&own) };
     let member = Member::secure(tls.clone());
     who(&dialer(Some(tls.clone())), &member.url("https")).await.expect("trusted by itself");
     let by_name = format!("https://localhost:{}", member.address.port());

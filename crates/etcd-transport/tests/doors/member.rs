@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Extension, Router};
 use etcd_transport::{
     ClientListener, ClientTls, Connection, DialOptions, Dialer, Error, ListenOptions, PeerListener,
     SanCheck, Tls,
 };
-use http::StatusCode;
+use http::{StatusCode, header};
+use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +32,15 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn client_door(options: ListenOptions) -> Member {
         let listener = ClientListener::bind(options).expect("bound");
+        let address = first(&listener.local_addresses());
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(listener.serve(grpc(), http(), shutdown.clone()));
+        Member { address, shutdown, task }
+    }
+
+    /// As for those who only look on.
+    pub(crate) fn metrics_door(options: ListenOptions) -> Member {
+        let listener = ClientListener::bind_checking_names(options).expect("bound");
         let address = first(&listener.local_addresses());
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(listener.serve(grpc(), http(), shutdown.clone()));
@@ -76,9 +88,10 @@ pub(crate) fn grpc() -> Router {
     tonic::service::Routes::new(service).prepare().into_axum_router()
 }
 
-/// `/who` tells the connection the request came through.
+/// `/who` tells the connection the request came through; `/other` makes it one of something else
+/// than HTTP.
 pub(crate) fn http() -> Router {
-    Router::new().route(
+    Router::new().route("/other", get(become_other)).route(
         "/who",
         get(async |Extension(connection): Extension<Connection>| {
             let name = connection.tls.map(|tls| tls.common_name.clone().unwrap_or_default());
@@ -86,6 +99,18 @@ pub(crate) fn http() -> Router {
             format!("{remote} via {} as {name:?}", connection.listener)
         }),
     )
+}
+
+/// The other protocol: everything comes back.
+async fn become_other(request: Request) -> impl IntoResponse {
+    let upgrade = hyper::upgrade::on(request);
+    tokio::spawn(async {
+        let upgraded = upgrade.await.expect("a connection");
+        let (mut reader, mut writer) = tokio::io::split(TokioIo::new(upgraded));
+        tokio::io::copy(&mut reader, &mut writer).await
+    });
+    let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "other")];
+    (StatusCode::SWITCHING_PROTOCOLS, headers)
 }
 
 pub(crate) fn dialer(tls: Option<Tls>) -> Dialer {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use etcd_transport::{ClientListener, Error};
+use etcd_visitors::Authority;
 use http::{Request, StatusCode};
 use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -13,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::certificates::Authority;
+use crate::certificates::{showing, trusting};
 use crate::journal::Journal;
 use crate::member::{Member, check_health, dialer, listen, who};
 
@@ -35,8 +36,8 @@ async fn plain_and_tls_share_a_port() {
     let authority = Authority::new(directory.path(), "ca");
     let server = authority.issue("server", &["127.0.0.1"]);
     let urls = ["http://127.0.0.1:0", "https://127.0.0.1:0"];
-    let member = Member::client_door(listen(&urls, Some(server.tls())));
-    let dialer = dialer(Some(server.trusting(&authority)));
+    let member = Member::client_door(listen(&urls, Some(showing(&server))));
+    let dialer = dialer(Some(trusting(&authority, &server)));
     for scheme in ["http", "https"] {
         let url = member.url(scheme);
         let answer = who(&dialer, &url).await.expect("HTTP/1.1");
@@ -51,7 +52,7 @@ async fn plain_and_tls_stand_side_by_side_on_different_ports() {
     let directory = tempfile::tempdir().expect("a directory");
     let authority = Authority::new(directory.path(), "ca");
     let server = authority.issue("server", &["localhost", "127.0.0.1"]);
-    let options = listen(&["http://localhost:0", "https://127.0.0.1:0"], Some(server.tls()));
+    let options = listen(&["http://localhost:0", "https://127.0.0.1:0"], Some(showing(&server)));
     let listener = ClientListener::bind(options).expect("bound");
     let [plain, secure] = listener.local_addresses()[..] else { panic!("two addresses") };
     assert_eq!(plain.ip().to_string(), "127.0.0.1", "localhost is the IPv4 loopback address");
@@ -60,7 +61,7 @@ async fn plain_and_tls_stand_side_by_side_on_different_ports() {
         crate::member::http(),
         tokio_util::sync::CancellationToken::new(),
     ));
-    let dialer = dialer(Some(server.trusting(&authority)));
+    let dialer = dialer(Some(trusting(&authority, &server)));
     who(&dialer, &format!("http://{plain}")).await.expect("plain");
     who(&dialer, &format!("https://localhost:{}", secure.port())).await.expect("TLS by name");
     who(&dialer, &format!("https://{plain}")).await.expect_err("no TLS on the plain port");
@@ -117,7 +118,7 @@ async fn answer_to_alpn(authority: &Authority, member: &Member, offered: &[&str]
 async fn clients_without_http2_in_their_handshake_are_served() {
     let directory = tempfile::tempdir().expect("a directory");
     let authority = Authority::new(directory.path(), "ca");
-    let member = Member::secure(authority.issue("server", &["127.0.0.1"]).tls());
+    let member = Member::secure(showing(&authority.issue("server", &["127.0.0.1"])));
     assert_eq!(answer_to_alpn(&authority, &member, &["http/1.1"]).await, "HTTP/1.1 200 OK");
     assert_eq!(answer_to_alpn(&authority, &member, &[]).await, "HTTP/1.1 200 OK");
     member.stop().await;
@@ -136,8 +137,8 @@ async fn socket_files_are_served_with_and_without_tls() {
         format!("unixs://{}", path("both.sock")),
     ];
     let listened: Vec<&str> = urls.iter().map(String::as_str).collect();
-    let member = Member::client_door(listen(&listened, Some(server.tls())));
-    let dialer = dialer(Some(server.trusting(&authority)));
+    let member = Member::client_door(listen(&listened, Some(showing(&server))));
+    let dialer = dialer(Some(trusting(&authority, &server)));
     for url in &urls {
         let answer = who(&dialer, url).await.expect("HTTP/1.1");
         assert!(answer.contains(url), "{answer}");
@@ -152,7 +153,7 @@ async fn a_client_that_speaks_no_tls_on_a_tls_port_is_logged() {
     let mut journal = Journal::open();
     let directory = tempfile::tempdir().expect("a directory");
     let authority = Authority::new(directory.path(), "ca");
-    let member = Member::secure(authority.issue("server", &["127.0.0.1"]).tls());
+    let member = Member::secure(showing(&authority.issue("server", &["127.0.0.1"])));
     let rejected = "rejected connection on client endpoint";
     who(&dialer(None), &member.url("http")).await.expect_err("no TLS");
     journal.line_with(&[rejected, "first record does not look like a TLS handshake"]).await;
@@ -165,7 +166,7 @@ async fn a_client_that_only_leaves_is_not_worth_a_line() {
     let mut journal = Journal::open();
     let directory = tempfile::tempdir().expect("a directory");
     let authority = Authority::new(directory.path(), "ca");
-    let member = Member::secure(authority.issue("server", &["127.0.0.1"]).tls());
+    let member = Member::secure(showing(&authority.issue("server", &["127.0.0.1"])));
     drop(TcpStream::connect(member.address).await.expect("connected"));
     // Connections are taken in order, so the first has been seen when the second is refused.
     who(&dialer(None), &member.url("http")).await.expect_err("no TLS");

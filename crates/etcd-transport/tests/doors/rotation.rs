@@ -1,13 +1,13 @@
 //! Certificates, keys and authorities that are replaced while a member runs.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use etcd_transport::{Dialer, Tls};
+use etcd_visitors::{Authority, Identity, rename_over};
 
-use crate::certificates::{Authority, Identity};
+use crate::certificates::{showing, trusting};
 use crate::identity::{World, refused};
 use crate::journal::Journal;
 use crate::member::{Member, check_health, dialer, who};
@@ -17,18 +17,11 @@ fn trust(authority: &Authority) -> Dialer {
     dialer(Some(Tls { trusted_ca_file: Some(authority.file()), ..Tls::default() }))
 }
 
-/// Puts a file in the place of another at once, as careful tools do.
-fn rename_over(from: &Path, to: &Path) {
-    let beside = to.with_extension("new");
-    fs::copy(from, &beside).expect("copied");
-    fs::rename(&beside, to).expect("renamed");
-}
-
 #[tokio::test]
 async fn a_server_certificate_that_was_replaced_is_shown_at_the_next_handshake() {
     let world = World::new();
     let shown = world.trusted.issue("shown", &["127.0.0.1"]);
-    let member = Member::secure(shown.tls());
+    let member = Member::secure(showing(&shown));
     let url = member.url("https");
     let (old, new) = (trust(&world.trusted), trust(&world.strange));
     who(&old, &url).await.expect("the old certificate");
@@ -44,7 +37,7 @@ async fn files_that_cannot_be_used_change_nothing_and_are_logged_once() {
     let mut journal = Journal::open();
     let world = World::new();
     let shown = world.trusted.issue("shown", &["127.0.0.1"]);
-    let member = Member::secure(shown.tls());
+    let member = Member::secure(showing(&shown));
     let (client, url) = (trust(&world.trusted), member.url("https"));
     let next = world.trusted.issue("next", &["127.0.0.1"]);
     let kept = "still using what they held before";
@@ -54,13 +47,13 @@ async fn files_that_cannot_be_used_change_nothing_and_are_logged_once() {
         who(&client, &url).await.expect("the pair from before");
     }
     let line = journal.line_with(&["WARN", kept, "does not match"]).await;
-    assert!(line.contains("trusted.shown.pem"), "the files are named: {line}");
-    fs::remove_file(&shown.cert).expect("removed");
+    assert!(line.contains("trusted-shown.pem"), "the files are named: {line}");
+    fs::remove_file(&shown.certificate).expect("removed");
     for _ in 0..5 {
         who(&client, &url).await.expect("the pair from before");
     }
     journal.line_with(&["WARN", kept, "no such file"]).await;
-    fs::copy(&next.cert, &shown.cert).expect("copied");
+    fs::copy(&next.certificate, &shown.certificate).expect("copied");
     for _ in 0..5 {
         who(&client, &url).await.expect("the new pair");
     }
@@ -73,7 +66,7 @@ async fn files_that_cannot_be_used_change_nothing_and_are_logged_once() {
 #[tokio::test]
 async fn an_authority_that_was_replaced_decides_at_the_next_handshake() {
     let world = World::new();
-    let file = world.directory.path().join("current.ca.pem");
+    let file = world.directory.path().join("current.pem");
     fs::copy(world.trusted.file(), &file).expect("copied");
     let tls = Tls { trusted_ca_file: Some(file.clone()), ..world.server() };
     let member = Member::secure(tls);
@@ -95,9 +88,9 @@ async fn an_authority_that_was_replaced_decides_at_the_next_handshake() {
 async fn a_dialer_shows_and_trusts_what_its_files_hold_at_each_connection() {
     let world = World::new();
     let shown = world.trusted.issue("first", &[]);
-    let file = world.directory.path().join("current.ca.pem");
+    let file = world.directory.path().join("current.pem");
     fs::copy(world.trusted.file(), &file).expect("copied");
-    let dialer = dialer(Some(Tls { trusted_ca_file: Some(file.clone()), ..shown.tls() }));
+    let dialer = dialer(Some(Tls { trusted_ca_file: Some(file.clone()), ..showing(&shown) }));
     let member = Member::secure(world.server());
     let url = member.url("https");
     let answer = who(&dialer, &url).await.expect("let in");
@@ -116,13 +109,13 @@ async fn a_dialer_shows_and_trusts_what_its_files_hold_at_each_connection() {
 fn rotate(shown: &Identity, next: &Identity, turn: usize) {
     match turn % 3 {
         0 => {
-            rename_over(&next.cert, &shown.cert);
+            rename_over(&next.certificate, &shown.certificate);
             rename_over(&next.key, &shown.key);
         }
         1 => {
             rename_over(&next.key, &shown.key);
-            fs::write(&shown.cert, "-----BEGIN CERTIFICATE-----").expect("written");
-            rename_over(&next.cert, &shown.cert);
+            fs::write(&shown.certificate, "-----BEGIN CERTIFICATE-----").expect("written");
+            rename_over(&next.certificate, &shown.certificate);
         }
         _ => shown.replace_with(next),
     }
@@ -132,13 +125,13 @@ fn rotate(shown: &Identity, next: &Identity, turn: usize) {
 async fn certificates_replaced_under_load_fail_nobody() {
     let world = World::new();
     let shown = world.trusted.issue("shown", &["127.0.0.1"]);
-    let member = Member::secure(shown.trusting(&world.trusted));
+    let member = Member::secure(trusting(&world.trusted, &shown));
     let url = member.url("https");
     let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let callers: Vec<_> = (0..4)
         .map(|number| {
             let own = world.trusted.issue(&format!("caller{number}"), &[]);
-            let dialer = dialer(Some(own.trusting(&world.trusted)));
+            let dialer = dialer(Some(trusting(&world.trusted, &own)));
             let (stop, answered, url) = (stop.clone(), answered.clone(), url.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {

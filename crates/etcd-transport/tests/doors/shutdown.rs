@@ -8,13 +8,14 @@ use axum::body::Body;
 use axum::routing::get;
 use bytes::Bytes;
 use etcd_transport::{ClientListener, ListenOptions};
+use etcd_visitors::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::certificates::Authority;
+use crate::certificates::{showing, trusting};
 use crate::member::{Member, PATIENCE, check_health, dialer, listen};
 
 /// A listener whose `/slow` answers when told to, and whose `/endless` never ends.
@@ -94,10 +95,10 @@ async fn idle_connections_of_every_kind_do_not_delay_the_end() {
     let authority = Authority::new(directory.path(), "ca");
     let server = authority.issue("server", &["127.0.0.1"]);
     let urls = ["http://127.0.0.1:0", "https://127.0.0.1:0"];
-    let mut options = listen(&urls, Some(server.tls()));
+    let mut options = listen(&urls, Some(showing(&server)));
     options.shutdown_grace = PATIENCE * 10;
     let member = Member::client_door(options);
-    let dialer = dialer(Some(server.trusting(&authority)));
+    let dialer = dialer(Some(trusting(&authority, &server)));
 
     let silent = TcpStream::connect(member.address).await.expect("connected");
     let mut half = TcpStream::connect(member.address).await.expect("connected");
