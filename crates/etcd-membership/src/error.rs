@@ -23,6 +23,9 @@ pub enum Error {
     /// The cluster has as many learners as `--max-learners` allows.
     #[error("membership: too many learner members in cluster")]
     TooManyLearners,
+    /// Nobody would be left who decides.
+    #[error("membership: no voter would be left")]
+    LastVoter,
     /// A URL, or a list of them, that no member can have.
     #[error("{0}")]
     InvalidUrls(String),

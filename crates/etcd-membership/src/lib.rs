@@ -6,7 +6,7 @@
 //! - [`PeerUrls`]: a list of URLs, normalised as etcd does it, since ids hash their text.
 //! - [`InitialCluster`]: `--initial-cluster`, parsed and checked.
 //! - [`Member`], [`Members`]: the member set as the log changes it, record for record as etcd
-//!   stores it.
+//!   stores it. A [`Change`] is what somebody asks for.
 //!
 //! Never in this crate: network, storage, a clock. Names are resolved by a closure that the
 //! caller gives, and the time of an id is passed in.
@@ -17,9 +17,11 @@ mod parse_url;
 mod urls;
 mod member;
 mod members;
+mod change;
 mod initial;
 mod join;
 
+pub use change::Change;
 pub use error::Error;
 pub use id::{ClusterId, MemberId, cluster_id, member_id};
 pub use initial::InitialCluster;

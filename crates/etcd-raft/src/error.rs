@@ -45,6 +45,20 @@ pub enum ReadError {
     Stopped,
 }
 
+/// Why the members were not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// It speaks against what the members are: they stay as they are.
+    #[error(transparent)]
+    Refused(#[from] etcd_membership::Error),
+    /// It was not seen to be made in time. It may still be.
+    #[error("the members were not changed in time")]
+    TimedOut,
+    /// This member is stopping.
+    #[error("the member is stopping")]
+    Stopped,
+}
+
 /// Why leadership was not handed over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransferError {

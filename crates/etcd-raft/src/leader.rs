@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use etcd_membership::MemberId;
 use openraft::Instant as _;
 use openraft::metrics::RaftServerMetrics;
 use tokio::sync::watch;
@@ -139,6 +140,16 @@ impl LeaderWatch {
     /// Notes that a connection to this member broke.
     pub(crate) fn broke(&self, member: u64) {
         self.contact.broke(member);
+    }
+
+    /// The voter beside `member`, which leads, whose log reaches furthest.
+    pub(crate) fn successor(&self, member: MemberId) -> Option<MemberId> {
+        self.metrics.with(|metrics| {
+            let replication = metrics.replication.as_ref()?;
+            let others = metrics.membership_config.voter_ids().filter(|id| *id != member.0);
+            let reached = others.map(|id| (replication.get(&id).copied().flatten(), id));
+            reached.max().map(|(_, id)| MemberId(id))
+        })
     }
 
     /// When this member last became the leader.

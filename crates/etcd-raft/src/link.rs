@@ -8,13 +8,14 @@ use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::raftpb::peer_client::PeerClient;
 use etcd_proto::raftpb::{Message, MessageBatch};
 use etcd_transport::Dialer;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
-use tonic::{Request, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use crate::PeerFigures;
 use crate::tasks::Tasks;
@@ -50,8 +51,49 @@ pub(crate) struct Route {
     pub(crate) cluster: ClusterId,
     pub(crate) from: MemberId,
     pub(crate) to: MemberId,
-    pub(crate) urls: Vec<String>,
+    pub(crate) urls: Urls,
     pub(crate) version: &'static str,
+    /// Raised when the other member says that this one was removed.
+    pub(crate) banned: CancellationToken,
+}
+
+impl Route {
+    /// Looks at why a call failed: it may be that this member was removed.
+    pub(crate) fn note_refusal(&self, status: &Status) {
+        if status.code() == Code::PermissionDenied && status.message() == REMOVED {
+            self.banned.cancel();
+        }
+    }
+}
+
+/// What a member is told that was removed, in etcd's words.
+const REMOVED: &str = "cannot process message from removed member";
+
+/// The refusal of whatever comes from a member that was removed.
+pub(crate) fn removed() -> Status {
+    Status::permission_denied(REMOVED)
+}
+
+/// Where a member is reached. It may move: whoever connects looks here. Clones are the same place.
+#[derive(Debug, Clone)]
+pub(crate) struct Urls {
+    current: Arc<RwLock<Arc<[String]>>>,
+}
+
+impl Urls {
+    pub(crate) fn new(urls: &[String]) -> Urls {
+        Urls { current: Arc::new(RwLock::new(urls.into())) }
+    }
+
+    pub(crate) fn current(&self) -> Arc<[String]> {
+        self.current.read().clone()
+    }
+
+    pub(crate) fn set(&self, urls: &[String]) {
+        if **self.current.read() != *urls {
+            *self.current.write() = urls.into();
+        }
+    }
 }
 
 /// The names of the facts that open a stream, as etcd's peers call them.
@@ -167,6 +209,7 @@ impl Driver {
                     self.note_failure(&reason);
                 }
                 Err(status) => {
+                    self.route.note_refusal(&status);
                     let reason = Dialer::reason(&status);
                     self.note_failure(&reason);
                     self.refused_until = Some(Instant::now() + RETRY_AFTER);
@@ -183,7 +226,8 @@ impl Driver {
         &mut self,
     ) -> Result<(mpsc::Sender<MessageBatch>, Streaming<MessageBatch>), tonic::Status> {
         let (requests, stream) = mpsc::channel(BATCHES_IN_FLIGHT);
-        let channel = (self.connect)(&self.route.urls).map_err(tonic::Status::unavailable)?;
+        let urls = self.route.urls.current();
+        let channel = (self.connect)(&urls).map_err(tonic::Status::unavailable)?;
         let mut client = client(channel);
         let request = admitted(Request::new(ReceiverStream::new(stream)), &self.route);
         let answers = tokio::time::timeout(self.silence, client.messages(request))
@@ -191,7 +235,7 @@ impl Driver {
             .map_err(|_| tonic::Status::unavailable("no answer in time"))??;
         if !self.last_failure.is_empty() {
             tracing::info!(
-                peer = %self.route.to, urls = ?self.route.urls, "established stream to peer");
+                peer = %self.route.to, urls = ?urls, "established stream to peer");
             self.last_failure.clear();
         }
         Ok((requests, answers.into_inner()))
@@ -234,7 +278,10 @@ impl Driver {
                         }
                     }
                     Ok(None) => return "the peer closed the stream".to_owned(),
-                    Err(status) => return Dialer::reason(&status),
+                    Err(status) => {
+                        self.route.note_refusal(&status);
+                        return Dialer::reason(&status);
+                    }
                 },
                 () = tokio::time::sleep_until(silent_at), if !self.pending.is_empty() => {
                     return format!("no answer for {:?}", self.silence);
@@ -276,7 +323,7 @@ impl Driver {
     fn note_failure(&mut self, reason: &str) {
         self.figures.send_failures.raise();
         if self.last_failure != reason {
-            let urls = self.route.urls.join(",");
+            let urls = self.route.urls.current().join(",");
             tracing::warn!(peer = %self.route.to, %urls, error = reason, "lost stream to peer");
             reason.clone_into(&mut self.last_failure);
         }

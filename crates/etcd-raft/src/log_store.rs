@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::openraft_types::{
     Commands, LogId, Membership as OpenraftMembership, RaftEntry, RaftPayload, TypeConfig, Vote,
 };
+use crate::reservation::Reservations;
 use crate::tasks::Hold;
 use crate::{Error, LogFacts, Membership, Position};
 
@@ -76,6 +77,7 @@ struct Shared {
     log: Log,
     /// Shared with the writer thread, which must never be the one to close the log.
     tail: Arc<Mutex<Tail>>,
+    reservations: Reservations,
     snapshot_due: Notify,
     failure: Failure,
     _hold: Hold,
@@ -129,6 +131,7 @@ impl LogStore {
         let shared = Shared {
             log,
             tail: Arc::new(Mutex::new(tail)),
+            reservations: Reservations::default(),
             snapshot_due: Notify::new(),
             failure,
             _hold: hold,
@@ -150,6 +153,11 @@ impl LogStore {
     /// The last entry removed from the start of the log.
     pub(crate) fn purged(&self) -> Position {
         Position::of(self.shared.tail.lock().purged)
+    }
+
+    /// What is kept of it for snapshots on their way.
+    pub(crate) fn reservations(&self) -> &Reservations {
+        &self.shared.reservations
     }
 
     /// Resolves when enough bytes were appended that a snapshot should be taken.
@@ -318,12 +326,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         {
             let mut tail = self.shared.tail.lock();
             truncations = tail.truncations;
+            let before = tail.appended_since_snapshot;
             for entry in entries {
                 first_index.get_or_insert(entry.log_id.index);
                 end = entry.log_id.index + 1;
                 records.push(encode_entry(&entry));
                 tail.push(entry);
             }
+            let appended = tail.appended_since_snapshot - before;
+            self.shared.reservations.note_appended(appended);
             if tail.appended_since_snapshot >= SNAPSHOT_BYTES {
                 tail.appended_since_snapshot = 0;
                 self.shared.snapshot_due.notify_one();
@@ -483,7 +494,36 @@ pub(crate) fn entry_from_wire(entry: raftpb::Entry) -> Result<RaftEntry, Error> 
     Ok(RaftEntry { log_id, payload })
 }
 
-fn encode_entry(entry: &RaftEntry) -> Bytes {
+/// The end of a log that is not in use, and the last membership in it.
+pub(crate) struct Recorded {
+    pub(crate) last: LogId,
+    pub(crate) membership: Option<Membership>,
+}
+
+impl Recorded {
+    /// Nothing if nothing was ever written.
+    pub(crate) fn read(log: &Log) -> Result<Option<Recorded>, Error> {
+        let purged = log.mark(PURGED)?.and_then(|bytes| Position::from_bytes(&bytes));
+        let mut last = purged.and_then(Position::log_id);
+        let mut membership = None;
+        let Range { mut start, end } = log.indexes()?;
+        while start < end {
+            let next = end.min(start + READ_ENTRIES);
+            for record in log.read(start..next)? {
+                let entry = decode_entry(record)?;
+                last = Some(entry.log_id);
+                if let RaftPayload::Membership(found) = &entry.payload {
+                    let position = Position::of(last);
+                    membership = Some(Membership::from_openraft(position, found));
+                }
+            }
+            start = next;
+        }
+        Ok(last.map(|last| Recorded { last, membership }))
+    }
+}
+
+pub(crate) fn encode_entry(entry: &RaftEntry) -> Bytes {
     Bytes::from(entry_to_wire(entry).encode_to_vec())
 }
 

@@ -3,16 +3,19 @@
 use std::io;
 use std::sync::Arc;
 
+use etcd_membership::Members;
 use etcd_proto::raftpb::ProposalBatch;
 use futures_util::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use prost::Message as _;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
 use crate::openraft_types::{
     LogId, RaftEntry, RaftPayload, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
 };
+use crate::reservation::Reservations;
 use crate::snapshot::{Scratch, SnapshotFiles};
 use crate::tasks::{Hold, Tasks};
 use crate::waiters::{Reply, Waiters};
@@ -27,39 +30,51 @@ const BRIEF_BYTES: usize = 64 << 10;
 
 /// Joins a [`StateMachine`] to openraft and to the callers that wait for replies.
 pub(crate) struct Machine<M: StateMachine> {
-    /// Invariant: there, unless an apply runs or did not come to its end.
+    /// Invariant: there, unless an apply or an install runs or did not come to its end.
     applier: Option<Box<Applier<M>>>,
     tasks: Tasks,
 }
 
 /// What an apply needs.
-struct Applier<M: StateMachine> {
-    machine: M,
-    applied: Applied,
-    waiters: Arc<Waiters<M::Reply>>,
+pub(crate) struct Applier<M: StateMachine> {
+    pub(crate) machine: M,
+    pub(crate) applied: Applied,
+    pub(crate) waiters: Arc<Waiters<M::Reply>>,
+    pub(crate) shown: Shown,
+    pub(crate) reservations: Reservations,
+    pub(crate) failure: Failure,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) hold: Hold,
+}
+
+/// What others see of what is applied.
+pub(crate) struct Shown {
     position: watch::Sender<Position>,
-    failure: Failure,
-    figures: Arc<Figures>,
-    hold: Hold,
+    /// Changes before the position that it changes at is seen.
+    members: watch::Sender<Arc<Members>>,
+}
+
+impl Shown {
+    /// What is applied at the start, and where what comes after it is seen.
+    pub(crate) fn of(
+        applied: &Applied,
+        members: Members,
+    ) -> (Shown, watch::Receiver<Position>, watch::Receiver<Arc<Members>>) {
+        let (position, applied) = watch::channel(applied.position);
+        let (members, shown) = watch::channel(Arc::new(members));
+        (Shown { position, members }, applied, shown)
+    }
 }
 
 impl<M: StateMachine> Machine<M> {
-    pub(crate) fn new(
-        machine: M,
-        applied: Applied,
-        waiters: Arc<Waiters<M::Reply>>,
-        position: watch::Sender<Position>,
-        failure: Failure,
-        figures: Arc<Figures>,
-        tasks: Tasks,
-    ) -> Machine<M> {
-        let hold = tasks.hold();
-        let applier = Applier { machine, applied, waiters, position, failure, figures, hold };
+    pub(crate) fn new(applier: Applier<M>, tasks: Tasks) -> Machine<M> {
         Machine { applier: Some(Box::new(applier)), tasks }
     }
 
     fn applier(&mut self) -> &mut Applier<M> {
-        self.applier.as_mut().expect("openraft asks for nothing while or after an apply failed")
+        self.applier
+            .as_mut()
+            .expect("openraft asks for nothing while it waits, nor after a failure")
     }
 
     /// Applies here what is brief. All else may take long or wakes many callers, and is done beside
@@ -70,11 +85,23 @@ impl<M: StateMachine> Machine<M> {
         if chunk.is_brief(&applier.machine) {
             return applier.apply(chunk);
         }
-        let mut applier = self.applier.take().expect("one apply after the other");
+        let mut applier = self.take_applier();
         let working = self.tasks.work_beside_callers(move || {
             let result = applier.apply(chunk);
             (applier, result)
         });
+        self.applier_back(working).await
+    }
+
+    fn take_applier(&mut self) -> Box<Applier<M>> {
+        self.applier.take().expect("one piece of work after the other")
+    }
+
+    /// Waits for work that has the applier.
+    async fn applier_back(
+        &mut self,
+        working: JoinHandle<(Box<Applier<M>>, io::Result<()>)>,
+    ) -> io::Result<()> {
         let (applier, result) = working.await.map_err(io::Error::other)?;
         self.applier = Some(applier);
         result
@@ -110,7 +137,10 @@ impl<M: StateMachine> Applier<M> {
             let message = format!("{} replies to {expected} commands", replies.len());
             return Err(io::Error::other(message));
         }
-        self.position.send_replace(self.applied.position);
+        if self.applied.membership.position.index > self.applied.previous.index {
+            self.shown.members.send_replace(Arc::new(self.machine.members()));
+        }
+        self.shown.position.send_replace(self.applied.position);
         for (caller, reply) in callers.into_iter().zip(replies) {
             // A caller that gave up meanwhile needs no reply.
             caller.map(|caller| caller.send(Ok(reply)));
@@ -131,7 +161,8 @@ impl<M: StateMachine> Applier<M> {
             let message = format!("a snapshot of {:?} holds {}", meta, self.applied.position);
             return Err(io::Error::other(message));
         }
-        self.position.send_replace(self.applied.position);
+        self.shown.members.send_replace(Arc::new(self.machine.members()));
+        self.shown.position.send_replace(self.applied.position);
         let index = self.applied.position.index;
         tracing::info!(index, term = self.applied.position.term, "applied snapshot");
         Ok(())
@@ -233,6 +264,7 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
         Builder {
             storage: applier.machine.storage().clone(),
             meta: applier.meta(),
+            reservations: applier.reservations.clone(),
             failure: applier.failure.clone(),
             hold: applier.hold.clone(),
         }
@@ -245,8 +277,15 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
     ) -> Result<(), io::Error> {
         // At start openraft offers a member its own state, which is in place already.
         let SnapshotFiles::Received(scratch) = snapshot else { return Ok(()) };
-        let applier = self.applier();
-        applier.install(meta, &scratch).map_err(|error| applier.failure.note(error))
+        let mut applier = self.take_applier();
+        let meta = meta.clone();
+        // Reading a large state takes seconds, in which this member goes on hearing its leader.
+        let working = self.tasks.long_work_beside_callers(move || {
+            let installed = applier.install(&meta, &scratch);
+            let result = installed.map_err(|error| applier.failure.note(error));
+            (applier, result)
+        });
+        self.applier_back(working).await
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
@@ -264,6 +303,7 @@ impl<M: StateMachine> RaftStateMachine<TypeConfig> for Machine<M> {
 pub(crate) struct Builder {
     storage: etcd_storage::Storage,
     meta: SnapshotMeta,
+    reservations: Reservations,
     failure: Failure,
     hold: Hold,
 }
@@ -272,6 +312,9 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotFiles;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        // From now on: a flush takes its time.
+        let last = self.meta.last_log_id.map_or(0, |log_id| log_id.index);
+        let reservation = self.reservations.reserve(last);
         let (storage, hold) = (self.storage.clone(), self.hold.clone());
         // A flush goes on when raft's task that waits for it is ended.
         let flushed = tokio::task::spawn_blocking(move || {
@@ -283,6 +326,6 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         flushed.map_err(io::Error::other)?.map_err(|error| self.failure.note(error))?;
         let position = Position::of(self.meta.last_log_id);
         tracing::info!(index = position.index, term = position.term, "saved snapshot");
-        Ok(Snapshot { meta: self.meta.clone(), snapshot: SnapshotFiles::Deferred })
+        Ok(Snapshot { meta: self.meta.clone(), snapshot: SnapshotFiles::Deferred(reservation) })
     }
 }

@@ -24,12 +24,22 @@ pub struct RaftMember {
     pub peer_urls: Vec<String>,
     /// Whether the member receives the log without a vote.
     pub is_learner: bool,
+    /// Whether a member that is no learner has no vote yet. Who was added gets the log first, and
+    /// counts in decisions once it has caught up: until then it cannot cost the cluster its quorum.
+    pub awaits_vote: bool,
+}
+
+impl RaftMember {
+    /// Whether it counts in decisions.
+    pub fn votes(&self) -> bool {
+        !self.is_learner && !self.awaits_vote
+    }
 }
 
 impl Membership {
     /// The members that vote.
     pub fn voters(&self) -> impl Iterator<Item = MemberId> + '_ {
-        self.members.iter().filter(|(_, member)| !member.is_learner).map(|(id, _)| *id)
+        self.members.iter().filter(|(_, member)| member.votes()).map(|(id, _)| *id)
     }
 
     pub(crate) fn record(&self) -> MembershipRecord {
@@ -37,6 +47,7 @@ impl Membership {
             id: id.0,
             peer_urls: member.peer_urls.clone(),
             is_learner: member.is_learner,
+            awaits_vote: member.awaits_vote,
         });
         MembershipRecord {
             members: members.collect(),
@@ -47,9 +58,8 @@ impl Membership {
 
     pub(crate) fn from_record(record: MembershipRecord) -> Membership {
         let members = record.members.into_iter().map(|member| {
-            let raft_member =
-                RaftMember { peer_urls: member.peer_urls, is_learner: member.is_learner };
-            (MemberId(member.id), raft_member)
+            let MemberRecord { id, peer_urls, is_learner, awaits_vote } = member;
+            (MemberId(id), RaftMember { peer_urls, is_learner, awaits_vote })
         });
         Membership {
             position: Position { term: record.term, index: record.index },
@@ -60,9 +70,10 @@ impl Membership {
     pub(crate) fn from_openraft(position: Position, membership: &types::Membership) -> Membership {
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
         let members = membership.nodes().map(|(id, node)| {
-            let member =
-                RaftMember { peer_urls: node.peer_urls.clone(), is_learner: !voters.contains(id) };
-            (MemberId(*id), member)
+            let (votes, peer_urls) = (voters.contains(id), node.peer_urls.clone());
+            let is_learner = node.is_learner && !votes;
+            let awaits_vote = !node.is_learner && !votes;
+            (MemberId(*id), RaftMember { peer_urls, is_learner, awaits_vote })
         });
         Membership { position, members: members.collect() }
     }
@@ -80,7 +91,32 @@ impl Membership {
     }
 
     pub(crate) fn nodes(&self) -> BTreeMap<u64, types::Node> {
-        let node = |member: &RaftMember| types::Node { peer_urls: member.peer_urls.clone() };
+        let node = |member: &RaftMember| types::Node {
+            peer_urls: member.peer_urls.clone(),
+            is_learner: member.is_learner,
+        };
         self.members.iter().map(|(id, member)| (id.0, node(member))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_votes_who_will_and_who_learns_survives_every_form() {
+        let member = |is_learner, awaits_vote| {
+            let peer_urls = vec![format!("http://{is_learner}-{awaits_vote}:1")];
+            RaftMember { peer_urls, is_learner, awaits_vote }
+        };
+        let members = [member(false, false), member(false, true), member(true, false)];
+        let members = (1..).map(MemberId).zip(members).collect();
+        let position = Position { term: 2, index: 7 };
+        let membership = Membership { position, members };
+        assert_eq!(membership.voters().collect::<Vec<_>>(), [MemberId(1)]);
+        assert_eq!(Membership::from_record(membership.record()), membership);
+        let there = membership.to_openraft();
+        assert_eq!(there.voter_ids().collect::<Vec<_>>(), [1]);
+        assert_eq!(Membership::from_openraft(position, &there), membership);
     }
 }

@@ -1,6 +1,6 @@
 //! Openraft's calls to other members, carried by links.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +21,12 @@ use openraft::raft::{StreamAppendError, TransferLeaderError, TransferLeaderRespo
 use openraft::{RaftNetworkFactory, RaftNetworkV2};
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::codec;
-use crate::link::{Connect, Link, LinkError, Route};
+use crate::link::{Connect, Link, LinkError, Route, Urls};
 use crate::openraft_types::{Node, Snapshot, StreamAppendResult, TypeConfig, Vote};
-use crate::snapshot;
+use crate::snapshot::{self, SnapshotFiles};
 use crate::tasks::{Hold, Tasks};
 use crate::{Figures, PeerFigures};
 
@@ -42,7 +43,12 @@ pub(crate) enum Purpose {
     Control,
     /// Proposals on their way to the leader.
     Propose,
+    /// Changes of the members on their way to the leader, which take as long as they take.
+    Change,
 }
+
+/// A change of the members may wait for a quorum this long before its connection counts as dead.
+const CHANGE_SILENCE: Duration = Duration::from_secs(60);
 
 /// How fast members expect to hear from each other.
 #[derive(Debug, Clone, Copy)]
@@ -70,13 +76,16 @@ struct Shared {
     late_heartbeat: Duration,
     figures: Arc<Figures>,
     tasks: Tasks,
-    links: Mutex<HashMap<(u64, Purpose), Opened>>,
+    known: Mutex<Known>,
+    /// Raised when a member says that this one was removed.
+    banned: CancellationToken,
 }
 
-/// A link, and the URLs that it was opened for.
-struct Opened {
-    urls: Vec<String>,
-    link: Link,
+/// The other members as far as they were met.
+#[derive(Default)]
+struct Known {
+    urls: HashMap<u64, Urls>,
+    links: HashMap<(u64, Purpose), Link>,
 }
 
 impl Peers {
@@ -100,30 +109,61 @@ impl Peers {
             late_heartbeat: heartbeat_interval * 2,
             figures,
             tasks,
-            links: Mutex::new(HashMap::new()),
+            known: Mutex::default(),
+            banned: CancellationToken::new(),
         };
         Peers { shared: Arc::new(shared) }
     }
 
-    /// The link to a member, opened when there is none, replaced when its URLs changed.
+    /// The link to a member, opened when there is none. `urls` are where a member is reached that
+    /// was not met before: of the others [`Peers::follow`] tells.
     pub(crate) fn link(&self, member: u64, urls: &[String], purpose: Purpose) -> Link {
-        let mut links = self.shared.links.lock();
-        if let Some(opened) = links.get(&(member, purpose))
-            && opened.urls == urls
-        {
-            return opened.link.clone();
+        let shared = &self.shared;
+        let mut known = shared.known.lock();
+        if let Some(link) = known.links.get(&(member, purpose)) {
+            return link.clone();
         }
         let silence = match purpose {
-            Purpose::Control => self.shared.control_silence,
-            Purpose::Append | Purpose::Propose => self.shared.append_silence,
+            Purpose::Control => shared.control_silence,
+            Purpose::Append | Purpose::Propose => shared.append_silence,
+            Purpose::Change => CHANGE_SILENCE,
         };
-        let shared = &self.shared;
-        let route = self.route(member, urls);
+        let route = self.route(member, known.urls(member, urls));
         let figures = shared.figures.peer(MemberId(member));
         let link = Link::open(route, shared.connect.clone(), silence, figures, &shared.tasks);
-        let opened = Opened { urls: urls.to_vec(), link: link.clone() };
-        links.insert((member, purpose), opened);
+        known.links.insert((member, purpose), link.clone());
         link
+    }
+
+    /// Follows the members: links lead to where they are reached now, the next time that they
+    /// connect, and those to members that are gone are let go.
+    pub(crate) fn follow(&self, members: &BTreeMap<u64, Vec<String>>) {
+        let mut known = self.shared.known.lock();
+        known.urls.retain(|member, _| members.contains_key(member));
+        known.links.retain(|(member, _), _| members.contains_key(member));
+        for (member, urls) in members {
+            known.urls(*member, urls).set(urls);
+        }
+    }
+
+    /// Makes a sign of life to each of these members that is not connected: whoever wants to know
+    /// who is there learns it only of members that are spoken to.
+    pub(crate) fn greet(&self, members: &BTreeMap<u64, Vec<String>>) {
+        let now = Instant::now();
+        let others = members.iter().filter(|(member, _)| **member != self.shared.member.0);
+        for (member, urls) in others {
+            if !self.is_active_since(*member, now) {
+                let link = self.link(*member, urls, Purpose::Control);
+                let kind = MessageType::MsgGreeting.into();
+                // The connection is what matters, not the answer.
+                drop(link.call(Message { r#type: kind, ..Message::default() }));
+            }
+        }
+    }
+
+    /// Raised when a member says that this one was removed.
+    pub(crate) fn banned(&self) -> &CancellationToken {
+        &self.shared.banned
     }
 
     /// What this member counts of its consensus.
@@ -133,19 +173,27 @@ impl Peers {
 
     /// Whether heartbeats and votes reach this member, and did all the time since then.
     pub(crate) fn is_active_since(&self, member: u64, moment: Instant) -> bool {
-        let links = self.shared.links.lock();
-        let opened = links.get(&(member, Purpose::Control));
-        opened.is_some_and(|opened| opened.link.is_active_since(moment))
+        let known = self.shared.known.lock();
+        let link = known.links.get(&(member, Purpose::Control));
+        link.is_some_and(|link| link.is_active_since(moment))
     }
 
-    fn route(&self, member: u64, urls: &[String]) -> Route {
+    fn route(&self, member: u64, urls: Urls) -> Route {
         Route {
             cluster: self.shared.cluster,
             from: self.shared.member,
             to: MemberId(member),
-            urls: urls.to_vec(),
+            urls,
             version: self.shared.version,
+            banned: self.shared.banned.clone(),
         }
+    }
+}
+
+impl Known {
+    /// Where a member is reached: at `urls` if it was not met before.
+    fn urls(&mut self, member: u64, urls: &[String]) -> Urls {
+        self.urls.entry(member).or_insert_with(|| Urls::new(urls)).clone()
     }
 }
 
@@ -169,14 +217,15 @@ impl RaftNetworkFactory<TypeConfig> for NetworkFactory {
 
 impl NetworkFactory {
     fn network(&self, target: u64, node: &Node, purpose: Purpose) -> Network {
+        let urls = self.peers.shared.known.lock().urls(target, &node.peer_urls);
         Network {
             appends: self.peers.link(target, &node.peer_urls, purpose),
             control: self.peers.link(target, &node.peer_urls, Purpose::Control),
             kind: match purpose {
                 Purpose::Control => MessageType::MsgHeartbeat,
-                Purpose::Append | Purpose::Propose => MessageType::MsgApp,
+                Purpose::Append | Purpose::Propose | Purpose::Change => MessageType::MsgApp,
             },
-            route: self.peers.route(target, &node.peer_urls),
+            route: self.peers.route(target, urls),
             connect: self.peers.shared.connect.clone(),
             storage: self.storage.clone(),
             last_heartbeat: None,
@@ -233,7 +282,7 @@ fn rpc_error(error: LinkError) -> RPCError<TypeConfig> {
 }
 
 impl RaftNetworkV2<TypeConfig> for Network {
-    type SnapshotData = snapshot::SnapshotFiles;
+    type SnapshotData = SnapshotFiles;
 
     async fn append_entries(
         &mut self,
@@ -310,7 +359,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
     async fn full_snapshot(
         &mut self,
         vote: Vote,
-        _snapshot: Snapshot,
+        snapshot: Snapshot,
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
@@ -319,7 +368,12 @@ impl RaftNetworkV2<TypeConfig> for Network {
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
             sent = sending => match sent {
-                Ok(answer) => Ok(SnapshotResponse::new(codec::vote(&answer))),
+                Ok(answer) => {
+                    if let SnapshotFiles::Deferred(reservation) = snapshot.snapshot {
+                        reservation.installed_by(self.route.to.0);
+                    }
+                    Ok(SnapshotResponse::new(codec::vote(&answer)))
+                }
                 Err(error) => {
                     tracing::warn!(peer = %self.route.to, %error, "failed to send database snapshot");
                     let error = error.to_string();

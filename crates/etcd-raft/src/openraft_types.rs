@@ -20,10 +20,14 @@ openraft::declare_raft_types!(
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Commands(pub(crate) Bytes);
 
-/// How another member is reached.
+/// What the log says of a member beside its vote.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Node {
+    /// How others reach it.
     pub(crate) peer_urls: Vec<String>,
+    /// Whether it shall learn only. Openraft calls learner whoever has no vote: also a member that
+    /// gets one when it has caught up.
+    pub(crate) is_learner: bool,
 }
 
 pub(crate) use openraft::alias::{CommittedLeaderIdOf, EntryOf, LogIdOf, VoteOf};

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use etcd_membership::{ClusterId, MemberId};
+use etcd_membership::{ClusterId, MemberId, Members};
 use etcd_proto::raftpb::peer_server::{Peer, PeerServer};
 use etcd_proto::raftpb::{Message, MessageBatch, MessageType, ProposalBatch, SnapshotChunk};
 use etcd_storage::Storage;
@@ -13,18 +13,19 @@ use openraft::raft::StreamAppendError;
 use openraft::storage::Snapshot;
 use parking_lot::RwLock;
 use prost::Message as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::barrier::read_index;
 use crate::contact::Contact;
-use crate::link::{MAX_MESSAGE_BYTES, header};
+use crate::link::{MAX_MESSAGE_BYTES, header, removed};
 use crate::openraft_types::{OpenRaft, SnapshotMeta};
-use crate::proposer::{Submission, Submissions, Taken};
+use crate::proposer::{Submission, Taken};
 use crate::tasks::Tasks;
-use crate::{Figures, PeerFigures, StateMachine, codec, snapshot};
+use crate::ways::Ways;
+use crate::{Figures, PeerFigures, StateMachine, codec, reconfiguration, snapshot};
 
 /// Messages of one stream that are worked on at the same time.
 const MESSAGES_IN_FLIGHT: usize = 256;
@@ -74,7 +75,9 @@ pub(crate) struct Shared<M: StateMachine> {
     pub(crate) cluster: ClusterId,
     pub(crate) member: MemberId,
     pub(crate) raft: OpenRaft<M>,
-    pub(crate) submissions: Submissions,
+    pub(crate) ways: Ways,
+    /// The members as they are applied here.
+    pub(crate) members: watch::Receiver<Arc<Members>>,
     pub(crate) storage: Storage,
     pub(crate) contact: Contact,
     pub(crate) figures: Arc<Figures>,
@@ -109,14 +112,12 @@ impl<M: StateMachine> Shared<M> {
             let message = format!("member ID mismatch: this is {}, not {to}", self.member);
             return Err(Status::failed_precondition(message));
         }
-        Ok(())
+        self.admit_member(sender(request))
     }
 
-    /// The figures of whoever opened a stream.
-    fn peer<T>(&self, request: &Request<T>) -> Arc<PeerFigures> {
-        let from = request.metadata().get(header::FROM).and_then(|from| from.to_str().ok());
-        let from = from.and_then(|from| u64::from_str_radix(from, 16).ok());
-        self.figures.peer(MemberId(from.unwrap_or_default()))
+    /// Admits nobody who was removed.
+    fn admit_member(&self, member: MemberId) -> Result<(), Status> {
+        if self.members.borrow().is_removed(member) { Err(removed()) } else { Ok(()) }
     }
 
     async fn answer(&self, message: Message) -> Result<Message, Status> {
@@ -139,6 +140,12 @@ impl<M: StateMachine> Shared<M> {
             MessageType::MsgTimeoutNow => self.transfer(&message).await?,
             MessageType::MsgReadIndex => self.read_index().await,
             MessageType::MsgProp => self.propose(message).await?,
+            MessageType::MsgMemberChange => {
+                reconfiguration::answer(&self.ways.changes, &message).await?
+            }
+            MessageType::MsgGreeting => {
+                Message { r#type: MessageType::MsgGreeting.into(), ..Message::default() }
+            }
             _ => return Err(Status::unimplemented(format!("message type {kind:?}"))),
         };
         Ok(Message { sequence, to: from, from: self.member.0, ..answer })
@@ -183,7 +190,7 @@ impl<M: StateMachine> Shared<M> {
         }
         let (taken, answer) = oneshot::channel();
         let submission = Submission::Forwarded { proposals, taken };
-        let queued = self.submissions.send(submission).await;
+        let queued = self.ways.submissions.send(submission).await;
         queued.map_err(|_| Status::unavailable("the member is stopping"))?;
         let kind = MessageType::MsgPropResp.into();
         match answer.await {
@@ -196,17 +203,19 @@ impl<M: StateMachine> Shared<M> {
     /// Works on one stream's messages side by side and answers each when it is done.
     async fn serve(
         self: Arc<Self>,
-        peer: Arc<PeerFigures>,
+        from: MemberId,
         mut messages: Streaming<MessageBatch>,
         answers: mpsc::Sender<Result<MessageBatch, Status>>,
     ) {
+        let peer = self.figures.peer(from);
         peer.connected();
-        self.converse(&peer, &mut messages, answers).await;
+        self.converse(from, &peer, &mut messages, answers).await;
         peer.disconnected();
     }
 
     async fn converse(
         &self,
+        from: MemberId,
         peer: &PeerFigures,
         messages: &mut Streaming<MessageBatch>,
         answers: mpsc::Sender<Result<MessageBatch, Status>>,
@@ -220,6 +229,11 @@ impl<M: StateMachine> Shared<M> {
                 batch = messages.message(), if open && working.len() < MESSAGES_IN_FLIGHT => {
                     match batch {
                         Ok(Some(batch)) => {
+                            if let Err(refusal) = self.admit_member(from) {
+                                // Whoever was removed shall know, if it still listens.
+                                let _ = answers.send(Err(refusal)).await;
+                                return;
+                            }
                             peer.received_bytes.add(batch.encoded_len() as u64);
                             working.extend(batch.messages.into_iter().map(|m| self.answer(m)));
                         }
@@ -256,6 +270,12 @@ impl<M: StateMachine> Shared<M> {
     }
 }
 
+/// Who opens a stream.
+fn sender<T>(request: &Request<T>) -> MemberId {
+    let from = request.metadata().get(header::FROM).and_then(|from| from.to_str().ok());
+    MemberId(from.and_then(|from| u64::from_str_radix(from, 16).ok()).unwrap_or_default())
+}
+
 fn stopped(error: impl std::fmt::Display) -> Status {
     Status::unavailable(error.to_string())
 }
@@ -271,9 +291,9 @@ impl<M: StateMachine> Peer for PeerService<M> {
         let shared = self.shared()?;
         shared.admit(&request)?;
         let (answers, stream) = mpsc::channel(BATCHES_IN_FLIGHT);
-        let peer = shared.peer(&request);
+        let from = sender(&request);
         let tasks = shared.tasks.clone();
-        tasks.spawn(shared.serve(peer, request.into_inner(), answers));
+        tasks.spawn(shared.serve(from, request.into_inner(), answers));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
@@ -283,7 +303,7 @@ impl<M: StateMachine> Peer for PeerService<M> {
     ) -> Result<Response<Message>, Status> {
         let shared = self.shared()?;
         shared.admit(&request)?;
-        let peer = shared.peer(&request);
+        let peer = shared.figures.peer(sender(&request));
         let receiving = snapshot::receive(&shared.storage, &shared.figures, request.into_inner());
         let (header, applied, files) = peer.snapshots_received.count(receiving).await?;
         let meta = SnapshotMeta {

@@ -1,41 +1,46 @@
 //! The face of the consensus: propose, read, hand over, stop.
 
+mod starting;
+mod members;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_membership::{ClusterId, MemberId};
+use etcd_membership::{ClusterId, MemberId, Members};
 use etcd_proto::raftpb::Proposal;
 use etcd_storage::Log;
 use futures_util::future::BoxFuture;
-use openraft::errors::Fatal;
-use openraft::{Config, RaftMetrics, SnapshotPolicy};
+use openraft::RaftMetrics;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use tonic::service::Routes;
 
 use crate::absence::Absence;
-use crate::barrier::{Barrier, Readers};
-use crate::contact::Contact;
 use crate::failure::Failure;
 use crate::leader::{Leader, LeaderWatch};
 use crate::link::Connect;
 use crate::log_store::{LogStore, LogView};
-use crate::machine::Machine;
-use crate::network::{NetworkFactory, Pace, Peers};
+use crate::machine::{Applier, Machine, Shown};
+use crate::network::{NetworkFactory, Peers};
 use crate::openraft_types::{OpenRaft, TypeConfig};
 use crate::peer_service::{PeerService, Shared};
-use crate::proposer::{Proposer, Submission, Submissions};
+use crate::proposer::Submission;
+use crate::reconfiguration::Ground;
 use crate::tasks::{Tasks, Thread};
 use crate::waiters::{Abandoned, Waiters};
+use crate::ways::Ways;
 use crate::{
     Applied, Error, Figures, LogFacts, Membership, Position, ProposeError, ReadError, StateMachine,
     Status, TransferError, retention,
 };
 
-/// How long a follower's installation of a snapshot may take.
-const INSTALL_SNAPSHOT_MS: u64 = 10 * 60 * 1000;
+pub use members::Progress;
+use starting::{
+    Started, check_state_reaches_log, config, first_proposal_id, found, peers, start_beside,
+    start_on,
+};
 
 /// What a member needs to take part.
 pub struct Options {
@@ -61,6 +66,8 @@ pub struct Options {
     pub catch_up_entries: u64,
     /// Whether a member asks around before it disturbs a leader with an election.
     pub pre_vote: bool,
+    /// How many members may learn at a time.
+    pub max_learners: usize,
 }
 
 /// A member's handle on the consensus. Cheap to clone.
@@ -77,13 +84,13 @@ impl<R> Clone for Raft<R> {
 struct Inner<R> {
     member: MemberId,
     election_timeout: Duration,
-    submissions: Submissions,
-    readers: Readers,
+    ways: Ways,
     waiters: Arc<Waiters<R>>,
     peers: Peers,
     leader: LeaderWatch,
     absence: Absence,
     applied: watch::Receiver<Position>,
+    members: watch::Receiver<Arc<Members>>,
     failure: Failure,
     figures: Arc<Figures>,
     log: LogView,
@@ -138,39 +145,41 @@ impl<R: Send + 'static> Raft<R> {
         let applied = Applied::load(machine.storage())?;
         check_state_reaches_log(&log, &applied)?;
         let waiters = Arc::new(Waiters::new(first_proposal_id(options.member)));
-        let (position, applied_position) = watch::channel(applied.position);
+        let (shown, applied_position, members) = Shown::of(&applied, machine.members());
         let storage = machine.storage().clone();
         let network = NetworkFactory { peers: peers.clone(), storage: storage.clone() };
         let is_fresh = log.is_fresh() && applied.position.index == 0;
-        let bootstrap = options.bootstrap.filter(|_| is_fresh);
-        let machine = Machine::new(
+        let applier = Applier {
             machine,
             applied,
-            waiters.clone(),
-            position,
-            failure.clone(),
-            figures.clone(),
-            tasks.clone(),
-        );
+            waiters: waiters.clone(),
+            shown,
+            reservations: log.reservations().clone(),
+            failure: failure.clone(),
+            figures: figures.clone(),
+            hold: tasks.hold(),
+        };
+        let machine = Machine::new(applier, tasks.clone());
         let starting = openraft::Raft::new(options.member.0, config, network, log.clone(), machine);
         let raft: OpenRaft<M> = start_on(&thread, starting).await?;
-        found(&raft, bootstrap).await?;
-        // A follower's timer runs for one and a half election timeouts at most.
-        let contact = Contact::new(options.election_timeout * 2);
-        let leader = LeaderWatch::start(&raft, contact.clone(), &tasks);
-        let absence = Absence::start(leader.clone(), options.election_timeout, &tasks);
-        let submissions =
-            Proposer::start(raft.clone(), peers.clone(), waiters.clone(), leader.clone(), &tasks);
-        let applied = applied_position.clone();
-        let readers =
-            Barrier::start(raft.clone(), peers.clone(), leader.clone(), applied, tasks.clone());
-        let view = log.view();
-        tasks.spawn(retention::run(raft.clone(), log, options.catch_up_entries));
+        found(&raft, options.bootstrap.filter(|_| is_fresh)).await?;
+        let ground = Ground {
+            member: options.member,
+            raft: raft.clone(),
+            peers: peers.clone(),
+            applied: applied_position.clone(),
+            members: members.clone(),
+            max_learners: options.max_learners,
+            election_timeout: options.election_timeout,
+        };
+        let Started { contact, leader, absence, ways } = start_beside(ground, &waiters, &tasks);
+        tasks.spawn(retention::run(raft.clone(), log.clone(), options.catch_up_entries));
         let service = PeerService::new(Shared {
             cluster: options.cluster,
             member: options.member,
             raft: raft.clone(),
-            submissions: submissions.clone(),
+            ways: ways.clone(),
+            members: members.clone(),
             storage,
             contact,
             figures: figures.clone(),
@@ -179,16 +188,16 @@ impl<R: Send + 'static> Raft<R> {
         let handle = Inner {
             member: options.member,
             election_timeout: options.election_timeout,
-            submissions,
-            readers,
+            ways,
             waiters,
             peers,
             leader,
             absence,
             applied: applied_position,
+            members,
             failure,
             figures,
-            log: view,
+            log: log.view(),
             tasks,
             routes: service.routes(),
             core: Box::new(CoreOf { raft, service }),
@@ -203,13 +212,28 @@ impl<R: Send + 'static> Raft<R> {
     /// See [`ProposeError`]: only `NotAccepted` and `Dropped` mean that the command has no effect
     /// for sure.
     pub async fn propose(&self, command: Bytes, deadline: Instant) -> Result<R, ProposeError> {
+        self.propose_as(command, deadline, |_| ()).await
+    }
+
+    /// The same for a caller that wants to know first under which [`crate::Proposal::id`] the
+    /// command will be applied here.
+    ///
+    /// # Errors
+    /// As [`Raft::propose`].
+    pub async fn propose_as(
+        &self,
+        command: Bytes,
+        deadline: Instant,
+        tell: impl FnOnce(u64),
+    ) -> Result<R, ProposeError> {
         let shared = &self.shared;
         let (id, reply) = shared.waiters.register();
+        tell(id);
         // Gives up the place among the waiters when the caller goes away, too.
         let mut place = Place { waiters: &shared.waiters, id, left: false };
         let submission = Submission::Local(Proposal { id, command });
         let answered = async {
-            shared.submissions.send(submission).await.map_err(|_| ProposeError::Stopped)?;
+            shared.ways.submissions.send(submission).await.map_err(|_| ProposeError::Stopped)?;
             reply.await.unwrap_or(Err(ProposeError::Stopped))
         };
         let answered = tokio::select! {
@@ -235,7 +259,7 @@ impl<R: Send + 'static> Raft<R> {
         let (reader, ready) = oneshot::channel();
         let shared = &self.shared;
         let confirmed = async {
-            shared.readers.send(reader).await.map_err(|_| ReadError::Stopped)?;
+            shared.ways.readers.send(reader).await.map_err(|_| ReadError::Stopped)?;
             ready.await.unwrap_or(Err(ReadError::Stopped))
         };
         tokio::select! {
@@ -270,7 +294,7 @@ impl<R: Send + 'static> Raft<R> {
         fn len<T>(queue: &tokio::sync::mpsc::Sender<T>) -> usize {
             queue.max_capacity() - queue.capacity()
         }
-        (len(&self.shared.submissions), len(&self.shared.readers))
+        (len(&self.shared.ways.submissions), len(&self.shared.ways.readers))
     }
 
     /// What this member knows right now.
@@ -279,14 +303,14 @@ impl<R: Send + 'static> Raft<R> {
         let member = self.shared.member;
         let (term, leader) = self.shared.leader.term_and_leader();
         self.shared.leader.metrics.with(|metrics| {
-            let mut learners = metrics.membership_config.membership().learner_ids();
+            let node = metrics.membership_config.get_node(&member.0);
             Status {
                 member,
                 leader: leader.map(MemberId),
                 term,
                 committed: committed(metrics).max(applied.index),
                 applied,
-                is_learner: learners.any(|id| id == member.0),
+                is_learner: node.is_some_and(|node| node.is_learner),
             }
         })
     }
@@ -405,13 +429,7 @@ impl<R: Send + 'static> Raft<R> {
     /// The voter that is best prepared to lead after this member: the one whose log reaches
     /// furthest. `None` when this member does not lead, or leads alone.
     pub fn successor(&self) -> Option<MemberId> {
-        self.shared.leader.metrics.with(|metrics| {
-            let replication = metrics.replication.as_ref()?;
-            let voters = metrics.membership_config.voter_ids();
-            let others = voters.filter(|id| *id != self.shared.member.0);
-            let reached = others.map(|id| (replication.get(&id).copied().flatten(), id));
-            reached.max().map(|(_, id)| MemberId(id))
-        })
+        self.shared.leader.successor(self.shared.member)
     }
 
     /// Stops to take part. Callers that wait are told so.
@@ -444,43 +462,6 @@ impl<R: Send + 'static> Raft<R> {
     }
 }
 
-/// The way to the other members.
-fn peers(options: &Options, figures: &Arc<Figures>, tasks: &Tasks) -> Peers {
-    let pace = Pace {
-        heartbeat_interval: options.heartbeat_interval,
-        election_timeout: options.election_timeout,
-    };
-    Peers::new(
-        options.cluster,
-        options.member,
-        options.version,
-        options.connect.clone(),
-        pace,
-        figures.clone(),
-        tasks.clone(),
-    )
-}
-
-/// Starts openraft on its thread: all its tasks run where the first of them is spawned.
-async fn start_on<M: StateMachine>(
-    thread: &Thread,
-    starting: impl Future<Output = Result<OpenRaft<M>, Fatal<TypeConfig>>> + Send + 'static,
-) -> Result<OpenRaft<M>, Error> {
-    let started = thread.handle().spawn(starting).await;
-    let started = started.map_err(|error| Error::Stopped(error.to_string()))?;
-    started.map_err(|error| Error::Stopped(error.to_string()))
-}
-
-/// Begins a new cluster, if there is one to begin.
-async fn found<M: StateMachine>(
-    raft: &OpenRaft<M>,
-    bootstrap: Option<Membership>,
-) -> Result<(), Error> {
-    let Some(membership) = bootstrap else { return Ok(()) };
-    let initialized = raft.initialize(membership.nodes()).await;
-    initialized.map_err(|error| Error::Stopped(error.to_string()))
-}
-
 /// The last index known to be committed.
 fn committed(metrics: &RaftMetrics<TypeConfig>) -> u64 {
     Position::of(metrics.cluster_committed.max(metrics.local_committed)).index
@@ -506,46 +487,4 @@ impl<R> Drop for Place<'_, R> {
             self.leave();
         }
     }
-}
-
-/// Proposal ids of two members, or of two lives of one, must not meet in the log's tail.
-fn first_proposal_id(member: MemberId) -> u64 {
-    member.0.rotate_left(32) ^ rand::random::<u64>()
-}
-
-/// The log may have let go only of what the state holds.
-fn check_state_reaches_log(log: &LogStore, applied: &Applied) -> Result<(), Error> {
-    let purged = log.purged();
-    if purged.index > applied.position.index {
-        return Err(Error::Damaged(format!(
-            "the state reaches entry {}, but the raft log starts only after entry {}: the state \
-             was lost or replaced; restore this member from its peers or from a snapshot",
-            applied.position.index, purged.index
-        )));
-    }
-    Ok(())
-}
-
-fn config(options: &Options) -> Result<Config, Error> {
-    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let election = milliseconds(options.election_timeout);
-    let config = Config {
-        cluster_name: options.cluster.to_string(),
-        heartbeat_interval: milliseconds(options.heartbeat_interval),
-        // A follower waits for the maximum plus a random part of this range: one to one and a half
-        // election timeouts, where etcd waits for one to two.
-        election_timeout_min: election / 2,
-        election_timeout_max: election,
-        install_snapshot_timeout: INSTALL_SNAPSHOT_MS,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(options.snapshot_entries),
-        // What is purged and when is decided in `retention`; a member gets a snapshot only when the
-        // entries that it needs are gone.
-        max_in_snapshot_log_to_keep: u64::MAX,
-        replication_lag_threshold: u64::MAX,
-        enable_pre_vote: Some(options.pre_vote),
-        // A restarted leader must be elected again: its state may not have reached the log's end.
-        enable_leader_restore: Some(false),
-        ..Config::default()
-    };
-    config.validate().map_err(|error| Error::Stopped(error.to_string()))
 }

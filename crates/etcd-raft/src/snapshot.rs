@@ -16,6 +16,7 @@ use tonic::{Request, Status, Streaming};
 
 use crate::link::{Connect, Route, admitted, client};
 use crate::openraft_types::Vote;
+use crate::reservation::Reservation;
 use crate::{Applied, Figures, codec};
 
 /// Bytes of a file that travel in one message.
@@ -27,8 +28,9 @@ const CHUNKS_IN_FLIGHT: usize = 4;
 /// made when another member needs it; a directory on the member that received them.
 #[derive(Debug)]
 pub(crate) enum SnapshotFiles {
-    /// To be made from the state as it is when it is sent.
-    Deferred,
+    /// To be made from the state as it is when it is sent. The entries after the position that raft
+    /// knows it by are reserved, since that is where it goes on.
+    Deferred(Reservation),
     /// Received, checked and complete.
     Received(Scratch),
 }
@@ -92,8 +94,9 @@ pub(crate) async fn send(
         read
     });
     let request = admitted(Request::new(ReceiverStream::new(stream)), route);
-    let channel = connect(&route.urls).map_err(Status::unavailable)?;
-    let answer = client(channel).snapshot(request).await?;
+    let channel = connect(&route.urls.current()).map_err(Status::unavailable)?;
+    let answer = client(channel).snapshot(request).await;
+    let answer = answer.inspect_err(|status| route.note_refusal(status))?;
     let bytes = reading.await.map_err(std::io::Error::other)??;
     tracing::info!(peer = %route.to, index, bytes, "sent database snapshot");
     Ok(answer.into_inner())

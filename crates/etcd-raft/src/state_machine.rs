@@ -1,5 +1,6 @@
 //! The border to what is replicated.
 
+use etcd_membership::Members;
 use etcd_storage::Storage;
 
 use crate::{Applied, Entry};
@@ -31,6 +32,10 @@ pub trait StateMachine: Send + Sync + 'static {
     /// commands are applied on the thread of the consensus, which spares them two changes of
     /// threads. Any other would keep heartbeats waiting there.
     fn is_brief(&self, command: &[u8]) -> bool;
+
+    /// The members as the entries so far have made them, with those that were removed. It is asked at
+    /// the start, and after entries that change them.
+    fn members(&self) -> Members;
 
     /// The storage now holds the state of a snapshot: forget everything read from the old one.
     fn reload(&mut self) -> Result<(), StateMachineError>;

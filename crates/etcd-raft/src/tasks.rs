@@ -89,6 +89,14 @@ impl Tasks {
         self.tracker.spawn_on(async move { work() }, &self.callers)
     }
 
+    /// The same for work that may keep a thread for seconds.
+    pub(crate) fn long_work_beside_callers<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.tracker.spawn_blocking_on(work, &self.callers)
+    }
+
     fn until_stop(
         &self,
         task: impl Future<Output = ()> + Send + 'static,

@@ -1,13 +1,16 @@
 //! Three members in one process, with real connections, logs and states.
 
+mod installs;
 mod register;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use etcd_membership::ClusterId;
 use etcd_raft::{ProposeError, ReadError, TransferError};
-use register::{Cluster, leader, soon};
+use installs::Installs;
+use register::{Cluster, Member, leader, soon};
 use tokio::time::Instant;
 
 fn command(number: usize) -> Bytes {
@@ -119,6 +122,58 @@ async fn a_member_behind_the_kept_log_comes_back_by_a_snapshot() {
     let back = cluster.start(number).await;
     back.catch_up().await;
     assert_eq!(back.commands(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_takes_long_to_install_is_not_followed_by_another() {
+    let mut cluster = Cluster::of(3).await;
+    cluster.snapshot_entries = 10;
+    cluster.catch_up_entries = 2;
+    // Another leader would not know what this one keeps.
+    cluster.election_timeout = Duration::from_secs(3);
+    let installs = Installs::default();
+    let noted = installs.clone();
+    cluster.on_install = Arc::new(move || noted.note());
+    let mut members = cluster.start_all().await;
+    let away = members.remove((leader(&members).await + 1) % 3);
+    let number = usize::try_from(away.id.0 - 1).expect("a place");
+    away.stop().await;
+    let leader = &members[leader(&members).await];
+    let mut expected = Vec::new();
+    fill_log_until(leader, &mut expected, 100).await;
+    let held_up = installs.hold_up();
+    let back = cluster.start(number).await;
+    let limit = soon();
+    while installs.begun() == 0 {
+        assert!(Instant::now() < limit, "no snapshot came");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // Of these the leader would keep two.
+    for _ in 0..100 {
+        propose_next(leader, &mut expected).await;
+    }
+    drop(held_up);
+    back.catch_up().await;
+    assert_eq!(back.commands(), expected);
+    assert_eq!(installs.begun(), 1);
+    // Once it has caught up nothing is kept for it any more.
+    let last = expected.len() as u64;
+    fill_log_until(leader, &mut expected, last).await;
+}
+
+/// Proposes until the leader has let go of all entries before this one.
+async fn fill_log_until(leader: &Member, expected: &mut Vec<Bytes>, first: u64) {
+    let limit = soon();
+    while leader.raft.log_facts().expect("a log").first <= first {
+        assert!(Instant::now() < limit, "the log is not let go: {:?}", leader.raft.log_facts());
+        propose_next(leader, expected).await;
+    }
+}
+
+async fn propose_next(member: &Member, expected: &mut Vec<Bytes>) {
+    let next = command(expected.len());
+    member.raft.propose(next.clone(), soon()).await.expect("applied");
+    expected.push(next);
 }
 
 #[tokio::test(flavor = "multi_thread")]

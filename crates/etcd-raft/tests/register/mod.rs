@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_membership::{ClusterId, MemberId};
+use etcd_membership::{ClusterId, MemberId, Members};
 use etcd_raft::{
     Applied, Entry, Membership, Options, Payload, Raft, RaftMember, ReadError, StateMachine,
     StateMachineError,
@@ -18,17 +18,32 @@ use tokio::time::Instant;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Endpoint, Server};
 
+/// What happens when a member installs a snapshot, before it goes on.
+pub(crate) type OnInstall = Arc<dyn Fn() + Send + Sync>;
+
 /// Numbers in the order in which they were applied.
 pub(crate) struct Register {
     storage: Storage,
     next: u64,
+    members: Members,
+    on_install: OnInstall,
 }
 
 impl Register {
-    fn open(storage: Storage) -> Register {
-        let mut register = Register { storage, next: 0 };
-        register.reload().expect("a readable state");
+    fn open(storage: Storage, on_install: OnInstall) -> Register {
+        let mut register = Register { storage, next: 0, members: Members::default(), on_install };
+        register.read().expect("a readable state");
         register
+    }
+
+    fn read(&mut self) -> Result<(), StateMachineError> {
+        let next = self.storage.get(Table::Meta, b"next")?;
+        self.next = match next {
+            Some(bytes) => u64::from_be_bytes(bytes.as_ref().try_into()?),
+            None => 0,
+        };
+        self.members = follow(&self.members, &Applied::load(&self.storage)?.membership);
+        Ok(())
     }
 }
 
@@ -47,6 +62,9 @@ impl StateMachine for Register {
         let mut batch = Batch::new();
         let mut replies = Vec::new();
         for entry in entries {
+            if let Payload::Membership(membership) = &entry.payload {
+                self.members = follow(&self.members, membership);
+            }
             let Payload::Commands(proposals) = &entry.payload else { continue };
             for proposal in proposals {
                 batch.put(Table::Key, &self.next.to_be_bytes(), &proposal.command);
@@ -65,14 +83,27 @@ impl StateMachine for Register {
         command.len().is_multiple_of(2)
     }
 
-    fn reload(&mut self) -> Result<(), StateMachineError> {
-        let next = self.storage.get(Table::Meta, b"next")?;
-        self.next = match next {
-            Some(bytes) => u64::from_be_bytes(bytes.as_ref().try_into()?),
-            None => 0,
-        };
-        Ok(())
+    fn members(&self) -> Members {
+        self.members.clone()
     }
+
+    fn reload(&mut self) -> Result<(), StateMachineError> {
+        (self.on_install)();
+        self.read()
+    }
+}
+
+/// The members of a membership. Whoever is not in it any more was removed; a restart forgets that.
+fn follow(members: &Members, membership: &Membership) -> Members {
+    let gone = members.iter().filter(|member| !membership.members.contains_key(&member.id));
+    let removed: Vec<String> =
+        members.removed().chain(gone.map(|member| member.id)).map(|id| id.to_string()).collect();
+    let now = membership.members.iter().map(|(id, member)| {
+        let is_learner = member.is_learner;
+        let unstarted = etcd_membership::Member::unstarted(*id, member.peer_urls.clone());
+        etcd_membership::Member { is_learner, ..unstarted }.encode()
+    });
+    Members::from_records(now, removed).expect("ids differ")
 }
 
 /// One running member.
@@ -118,8 +149,13 @@ impl Member {
 pub(crate) struct Cluster {
     directory: tempfile::TempDir,
     addresses: Vec<SocketAddr>,
+    /// How many of them found the cluster; the others join it.
+    pub(crate) founders: usize,
     pub(crate) snapshot_entries: u64,
     pub(crate) catch_up_entries: u64,
+    pub(crate) election_timeout: Duration,
+    /// Called by each member that installs a snapshot.
+    pub(crate) on_install: OnInstall,
 }
 
 impl Cluster {
@@ -128,19 +164,27 @@ impl Cluster {
         for _ in 0..members {
             held.push(TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
         }
-        let addresses = held.iter().map(|l| l.local_addr().expect("bound")).collect();
+        let addresses: Vec<_> = held.iter().map(|l| l.local_addr().expect("bound")).collect();
         Cluster {
             directory: tempfile::tempdir().expect("a temporary directory"),
+            founders: addresses.len(),
             addresses,
             snapshot_entries: 10_000,
             catch_up_entries: 5_000,
+            election_timeout: Duration::from_millis(500),
+            on_install: Arc::new(|| ()),
         }
     }
 
+    /// Where a member is reached.
+    pub(crate) fn url(&self, number: usize) -> String {
+        format!("http://{}", self.addresses[number])
+    }
+
     fn membership(&self) -> Membership {
-        let members = self.addresses.iter().enumerate().map(|(number, address)| {
-            let peer_urls = vec![format!("http://{address}")];
-            (MemberId(number as u64 + 1), RaftMember { peer_urls, is_learner: false })
+        let members = (0..self.founders).map(|number| {
+            let peer_urls = vec![self.url(number)];
+            (MemberId(number as u64 + 1), RaftMember { peer_urls, ..RaftMember::default() })
         });
         Membership { members: members.collect(), ..Membership::default() }
     }
@@ -162,19 +206,21 @@ impl Cluster {
             member: id,
             cluster,
             version: "3.7.1",
-            bootstrap: Some(self.membership()),
+            bootstrap: (number < self.founders).then(|| self.membership()),
             log,
             connect: Arc::new(|urls| {
                 let endpoint = Endpoint::from_shared(urls[0].clone()).expect("a URL");
                 Ok(endpoint.connect_timeout(Duration::from_secs(1)).connect_lazy())
             }),
             heartbeat_interval: Duration::from_millis(50),
-            election_timeout: Duration::from_millis(500),
+            election_timeout: self.election_timeout,
             snapshot_entries: self.snapshot_entries,
             catch_up_entries: self.catch_up_entries,
             pre_vote: true,
+            max_learners: 1,
         };
-        let raft = Raft::start(options, Register::open(storage.clone())).await.expect("a start");
+        let register = Register::open(storage.clone(), self.on_install.clone());
+        let raft = Raft::start(options, register).await.expect("a start");
         let address = self.addresses[number];
         let listener = TcpListener::bind(address).await.expect("the member's port");
         let routes = raft.peer_routes();
