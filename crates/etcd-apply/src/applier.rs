@@ -1,10 +1,12 @@
 //! The state machine: committed commands in, one batch and the replies out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use etcd_auth::{Auth, Identity, Store};
 use etcd_figures::Lap;
 use etcd_lease::{Clock, Lessor};
+use etcd_membership::Members;
 use etcd_mvcc::{Mvcc, Writer};
 use etcd_nesting::with_room;
 use etcd_proto::etcdserverpb::{AlarmResponse, AlarmType, CompactionResponse, LeaseRevokeResponse};
@@ -18,7 +20,9 @@ use crate::command::Command;
 use crate::execute::{self, Answering};
 use crate::leased_txn::LeasedTxn;
 use crate::permits::Permits;
-use crate::{Answer, Cluster, Error, Kind, Outcome, Refusal, Reply, Views, gates, leases, range};
+use crate::{
+    Answer, Cluster, Error, Kind, Outcome, Refusal, Reply, Views, gates, leases, range, slow,
+};
 
 /// The key of field 4 of a command, the put, which is a message.
 const PUT_KEY: u8 = 4 << 3 | 2;
@@ -69,6 +73,7 @@ impl Applier {
             news,
             views: views.clone(),
         };
+        applier.note_version();
         Ok((applier, views))
     }
 
@@ -86,7 +91,10 @@ impl Applier {
                     replies.reserve(proposals.len());
                     for proposal in proposals {
                         let (kind, reply) = self.apply_proposal(proposal, &mut batch)?;
-                        self.views.figures.note_command(kind, outcome(&reply), lap.end());
+                        let took = lap.end();
+                        if self.views.figures.note_command(kind, outcome(&reply), took) {
+                            self.tell_slow(took, std::iter::once(proposal));
+                        }
                         replies.push(reply);
                     }
                 }
@@ -101,7 +109,16 @@ impl Applier {
         // Whoever hears of a change can read it, and nobody is answered before watchers are told.
         let news = std::mem::take(&mut self.news);
         self.views.hub.publish(news, self.writer.revision());
+        // What follows the commands is their batch's: writing it, and showing what it changed.
+        let took = lap.end();
+        if took > self.views.figures.slow_from() {
+            self.tell_slow(took, entries.iter().flat_map(slow::commands));
+        }
         Ok(replies)
+    }
+
+    fn tell_slow<'c>(&self, took: Duration, of: impl Iterator<Item = &'c Proposal> + Clone) {
+        slow::tell(took, self.views.figures.slow_from(), of);
     }
 
     fn reconcile(&mut self, membership: &Membership, batch: &mut Batch) -> Result<(), Error> {
@@ -214,10 +231,22 @@ impl Applier {
             }
             Command::SetVersion(request) => {
                 Arc::make_mut(&mut self.cluster).set_version(request.ver, batch);
+                self.note_version();
+                Answer::Done
+            }
+            Command::SetDowngrade(request) => {
+                Arc::make_mut(&mut self.cluster).set_downgrade(&request, batch)?;
                 Answer::Done
             }
             Command::Unsupported(field) => return Err(Refusal::Unsupported(field).into()),
         })
+    }
+
+    /// Metrics tell of all versions that there were.
+    fn note_version(&self) {
+        if let Some(version) = self.cluster.version_number() {
+            self.views.figures.note_version(version);
+        }
     }
 
     /// Ends a lease: it and its keys go in one revision, or in none if it has no keys.
@@ -281,6 +310,10 @@ impl StateMachine for Applier {
     /// A put is: it touches one key. It begins with its own field, as fields are in order.
     fn is_brief(&self, command: &[u8]) -> bool {
         command.first() == Some(&PUT_KEY)
+    }
+
+    fn members(&self) -> Members {
+        self.cluster.members.clone()
     }
 
     fn reload(&mut self) -> Result<(), StateMachineError> {

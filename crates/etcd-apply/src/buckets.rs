@@ -7,8 +7,8 @@ use etcd_bolt::{BoltWriter, Layout};
 use etcd_raft::{Applied, Membership};
 use etcd_storage::{Table, View};
 
-use crate::Error;
 use crate::cluster::VERSION;
+use crate::{Error, Version};
 
 /// etcd's buckets by name.
 const BUCKETS: [Table; 10] = [
@@ -33,8 +33,6 @@ const UNHASHED: [&str; 3] = [CONSISTENT_INDEX, TERM, STORAGE_VERSION];
 /// The revision of users and roles, and its value in an etcd where none was ever made.
 const AUTH_REVISION: &str = "authRevision";
 const FIRST_AUTH_REVISION: u64 = 1;
-/// The first version whose storage says which version it is, as major and minor.
-const FIRST_STORED_VERSION: (u64, u64) = (3, 6);
 
 /// The whole state at one moment as etcd's buckets. See [`Views::buckets`](crate::Views::buckets).
 #[derive(Debug)]
@@ -54,7 +52,9 @@ impl<'v> Buckets<'v> {
     pub(crate) fn of(view: &'v View<'v>) -> Result<Buckets<'v>, Error> {
         let version = view.get(Table::Cluster, VERSION)?;
         let version = version.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
-        let storage_version = version.as_deref().and_then(storage_version);
+        let storage_version =
+            version.as_deref().and_then(Version::parse).and_then(Version::of_storage);
+        let storage_version = storage_version.map(|version| version.to_string());
         Ok(Buckets { view, applied: Applied::load_view(view)?, storage_version })
     }
 
@@ -149,13 +149,6 @@ impl<'v> Buckets<'v> {
 /// What the bucket of authentication holds from the first start on.
 fn first_auth() -> BTreeMap<Vec<u8>, Vec<u8>> {
     [(AUTH_REVISION.as_bytes().to_vec(), FIRST_AUTH_REVISION.to_be_bytes().to_vec())].into()
-}
-
-/// The version of the storage in a cluster of this version: storages below 3.6 have none.
-fn storage_version(cluster_version: &str) -> Option<String> {
-    let mut parts = cluster_version.split('.').map(|part| part.parse::<u64>().ok());
-    let (major, minor) = (parts.next()??, parts.next()??);
-    ((major, minor) >= FIRST_STORED_VERSION).then(|| format!("{major}.{minor}.0"))
 }
 
 /// Who votes and who learns, as the JSON that etcd 3.7.1 makes of it.

@@ -1,13 +1,13 @@
-//! Everything replicated that is not a key: members, alarms, the cluster's version.
+//! Everything replicated that is not a key: members, alarms, the cluster's version and downgrade.
 
 use std::ops::ControlFlow;
 
 use etcd_membership::{Member, MemberId, Members, REMOVED_RECORD};
-use etcd_proto::membershippb::ClusterMemberAttrSetRequest;
+use etcd_proto::membershippb::{ClusterMemberAttrSetRequest, DowngradeInfoSetRequest};
 use etcd_raft::Membership;
 use etcd_storage::{Batch, Storage, Table};
 
-use crate::{Alarms, Error, Refusal};
+use crate::{Alarms, Downgrade, Error, Refusal, Version};
 
 /// The key of the cluster's version in [`Table::Cluster`].
 pub(crate) const VERSION: &[u8] = b"clusterVersion";
@@ -21,6 +21,8 @@ pub struct Cluster {
     pub alarms: Alarms,
     /// The version that all members agreed to speak, as "3.7.0"; none before they did.
     pub version: Option<String>,
+    /// Where that is being brought down to.
+    pub downgrade: Downgrade,
 }
 
 impl Cluster {
@@ -41,7 +43,18 @@ impl Cluster {
         })?;
         let members =
             Members::from_records(records, removed).map_err(|error| damaged("members", &error))?;
-        Ok(Cluster { members, alarms: Alarms::load(storage)?, version })
+        let (alarms, downgrade) = (Alarms::load(storage)?, Downgrade::load(storage)?);
+        Ok(Cluster { members, alarms, version, downgrade })
+    }
+
+    /// The version that all members agreed to speak, to compare it with others.
+    pub fn version_number(&self) -> Option<Version> {
+        self.version.as_deref().and_then(Version::parse)
+    }
+
+    /// The version of etcd that can read all that is stored, if storages of this one tell any.
+    pub fn storage_version(&self) -> Option<Version> {
+        self.version_number()?.of_storage()
     }
 
     /// Brings the members in line with raft's new membership, which decides: who it does not list
@@ -108,6 +121,21 @@ impl Cluster {
     pub(crate) fn set_version(&mut self, version: String, batch: &mut Batch) {
         batch.put(Table::Cluster, VERSION, version.as_bytes());
         self.version = Some(version);
+    }
+
+    /// Begins a downgrade or ends it.
+    pub(crate) fn set_downgrade(
+        &mut self,
+        request: &DowngradeInfoSetRequest,
+        batch: &mut Batch,
+    ) -> Result<(), Refusal> {
+        let target = match request.enabled {
+            true => Some(Version::parse(&request.ver).ok_or(Refusal::Malformed)?),
+            false => None,
+        };
+        self.downgrade = Downgrade { target };
+        self.downgrade.save(batch);
+        Ok(())
     }
 }
 

@@ -8,7 +8,9 @@ use etcd_proto::etcdserverpb::{
     LeaseCheckpointRequest, LeaseExpireRequest, LeaseGrantRequest, LeaseRevokeRequest, PutRequest,
     TxnRequest,
 };
-use etcd_proto::membershippb::{ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
+use etcd_proto::membershippb::{
+    ClusterMemberAttrSetRequest, ClusterVersionSetRequest, DowngradeInfoSetRequest,
+};
 
 use crate::auth::AuthCommand;
 use crate::cost::{LEASE_COST, put_cost, txn_cost};
@@ -29,6 +31,7 @@ pub(crate) enum Command {
     Auth(AuthCommand),
     PublishMember(ClusterMemberAttrSetRequest),
     SetVersion(ClusterVersionSetRequest),
+    SetDowngrade(DowngradeInfoSetRequest),
     /// Of a kind that is not built; named by its field.
     Unsupported(&'static str),
 }
@@ -57,6 +60,7 @@ impl Command {
             Command::Auth(command) => command.kind(),
             Command::PublishMember(_) => Kind::ClusterMemberAttrSet,
             Command::SetVersion(_) => Kind::ClusterVersionSet,
+            Command::SetDowngrade(_) => Kind::DowngradeInfoSet,
             Command::Unsupported(_) => Kind::Unknown,
         }
     }
@@ -96,6 +100,7 @@ impl Command {
             .or(publish)
             .or(delete)
             .or_else(|| request.compaction.take().map(Command::Compaction))
+            .or_else(|| request.downgrade_info_set.take().map(Command::SetDowngrade))
             .or_else(|| request.alarm.take().map(Command::Alarm))
             .or_else(|| request.lease_grant.take().map(Command::LeaseGrant))
             .or_else(|| request.lease_revoke.take().map(Command::LeaseRevoke))
@@ -116,5 +121,5 @@ macro_rules! first_set {
 }
 
 fn unsupported(request: &InternalRaftRequest) -> Option<&'static str> {
-    first_set!(request, range, downgrade_info_set, downgrade_version_test,)
+    first_set!(request, range, downgrade_version_test,)
 }

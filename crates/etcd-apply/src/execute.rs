@@ -24,6 +24,11 @@ impl Answering {
     fn previous(self, prev_kv: bool) -> Previous {
         if prev_kv && self == Answering::Wanted { Previous::Wanted } else { Previous::Ignored }
     }
+
+    /// Whether the same is asked for and not read.
+    fn spares(self, prev_kv: bool) -> bool {
+        prev_kv && self == Answering::Spared
+    }
 }
 
 /// Executes a put of its own.
@@ -45,6 +50,10 @@ fn put_checked(
         true => LeaseChange::Keep,
         false => LeaseChange::Set(request.lease),
     };
+    let is_read = request.ignore_lease || request.ignore_value;
+    if answering.spares(request.prev_kv) && !is_read {
+        txn.count_range();
+    }
     let outcome = txn.put(PutArgs {
         key: &request.key,
         value: (!request.ignore_value).then_some(&request.value[..]),
@@ -61,6 +70,9 @@ pub(crate) fn delete_range(
     request: &DeleteRangeRequest,
     answering: Answering,
 ) -> Result<DeleteRangeResponse, Error> {
+    if answering.spares(request.prev_kv) {
+        txn.count_range();
+    }
     let keys = KeyRange::new(request.key.clone(), request.range_end.clone());
     let outcome = txn.delete_range(keys, answering.previous(request.prev_kv))?;
     let prev_kvs = outcome.previous.into_iter().map(range::key_value);

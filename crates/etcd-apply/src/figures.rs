@@ -1,11 +1,13 @@
 //! What the applied state times of its work, with etcd's meanings.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use etcd_figures::{Count, Distribution, Histogram, Histograms, Scale};
+use parking_lot::Mutex;
 
-use crate::Kind;
+use crate::{Kind, Version};
 
 /// Times of a command or a range, as etcd sorts them.
 const SCALE: Scale = Scale::seconds(0.0001, 20);
@@ -39,6 +41,8 @@ pub struct Figures {
     pub hashes: Histogram,
     /// From which time on something is slow, in nanoseconds.
     slow_from: AtomicU64,
+    /// Versions that the cluster had since this member started.
+    versions: Mutex<BTreeSet<Version>>,
 }
 
 impl Default for Figures {
@@ -50,6 +54,7 @@ impl Default for Figures {
             copies: Histogram::new(COPIES),
             hashes: Histogram::new(HASHES),
             slow_from: AtomicU64::new(0),
+            versions: Mutex::default(),
         };
         figures.call_slow(SLOW);
         figures
@@ -63,10 +68,15 @@ impl Figures {
         self.slow_from.store(from, Ordering::Relaxed);
     }
 
-    /// Notes how long a command took.
-    pub(crate) fn note_command(&self, kind: Kind, outcome: Outcome, took: Duration) {
+    /// From which time on something is slow.
+    pub(crate) fn slow_from(&self) -> Duration {
+        Duration::from_nanos(self.slow_from.load(Ordering::Relaxed))
+    }
+
+    /// Notes how long a command took, and says whether that was slow.
+    pub(crate) fn note_command(&self, kind: Kind, outcome: Outcome, took: Duration) -> bool {
         self.commands.at(place(kind as usize, outcome)).note_time(took);
-        self.note_slow(took);
+        self.note_slow(took)
     }
 
     /// Notes how long a range took that is no command.
@@ -75,11 +85,23 @@ impl Figures {
         self.note_slow(took);
     }
 
-    /// Counts what took long.
-    pub fn note_slow(&self, took: Duration) {
-        if took.as_nanos() > u128::from(self.slow_from.load(Ordering::Relaxed)) {
+    /// Counts what took long, and says whether this did.
+    pub fn note_slow(&self, took: Duration) -> bool {
+        let is_slow = took > self.slow_from();
+        if is_slow {
             self.slow.raise();
         }
+        is_slow
+    }
+
+    /// Remembers a version that the cluster has.
+    pub(crate) fn note_version(&self, version: Version) {
+        self.versions.lock().insert(version);
+    }
+
+    /// The versions that the cluster had since this member started, with the present one.
+    pub fn versions(&self) -> Vec<Version> {
+        self.versions.lock().iter().copied().collect()
     }
 
     /// The times of each kind of commands that there were.
@@ -111,9 +133,9 @@ mod tests {
     #[test]
     fn times_are_kept_by_kind_and_outcome() {
         let figures = Figures::default();
-        figures.note_command(Kind::Put, Outcome::Done, Duration::from_millis(1));
-        figures.note_command(Kind::Put, Outcome::Done, Duration::from_millis(101));
-        figures.note_command(Kind::Txn, Outcome::Refused, Duration::from_millis(1));
+        assert!(!figures.note_command(Kind::Put, Outcome::Done, Duration::from_millis(1)));
+        assert!(figures.note_command(Kind::Put, Outcome::Done, Duration::from_millis(101)));
+        assert!(!figures.note_command(Kind::Txn, Outcome::Refused, Duration::from_millis(1)));
         let seen: Vec<_> =
             figures.commands().map(|(kind, outcome, times)| (kind, outcome, times.count)).collect();
         assert_eq!(seen, [(Kind::Put, Outcome::Done, 2), (Kind::Txn, Outcome::Refused, 1)]);

@@ -20,11 +20,12 @@ use tempfile::TempDir;
 use crate::{Answer, Applier, Reply, Views};
 
 pub(crate) struct Harness {
-    _directory: TempDir,
     storage: Storage,
     pub(crate) applier: Applier,
     pub(crate) views: Views,
     applied: Applied,
+    /// Last, so that the storage is closed before its files go: else it waits for them, seconds.
+    _directory: TempDir,
 }
 
 /// What the applier is told of whoever proposed a command.
@@ -83,7 +84,8 @@ impl Harness {
     /// Applies a membership: ids, peer URLs, and who learns.
     pub(crate) fn apply_membership(&mut self, members: &[(u64, &str, bool)]) {
         let member = |&(id, url, is_learner): &(u64, &str, bool)| {
-            (MemberId(id), RaftMember { peer_urls: vec![url.to_owned()], is_learner })
+            let peer_urls = vec![url.to_owned()];
+            (MemberId(id), RaftMember { peer_urls, is_learner, ..RaftMember::default() })
         };
         let members = members.iter().map(member).collect();
         let membership = Membership { position: self.next_position(), members };

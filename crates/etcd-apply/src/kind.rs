@@ -25,6 +25,8 @@ pub enum Kind {
     ClusterVersionSet,
     /// Of what a member says of itself.
     ClusterMemberAttrSet,
+    /// Of a downgrade's beginning or end.
+    DowngradeInfoSet,
     /// Of a user.
     Authenticate,
     /// On users, roles and tokens.
@@ -77,6 +79,7 @@ impl Kind {
         Kind::Alarm,
         Kind::ClusterVersionSet,
         Kind::ClusterMemberAttrSet,
+        Kind::DowngradeInfoSet,
         Kind::Authenticate,
         Kind::AuthEnable,
         Kind::AuthDisable,
@@ -128,6 +131,7 @@ impl Kind {
             1_204 => Kind::AuthRoleRevokePermission,
             1_300 => Kind::ClusterVersionSet,
             1_301 => Kind::ClusterMemberAttrSet,
+            1_302 => Kind::DowngradeInfoSet,
             _ => Kind::Unknown,
         }
     }
@@ -146,6 +150,7 @@ impl Kind {
             Kind::Alarm => "Alarm",
             Kind::ClusterVersionSet => "ClusterVersionSet",
             Kind::ClusterMemberAttrSet => "ClusterMemberAttrSet",
+            Kind::DowngradeInfoSet => "DowngradeInfoSet",
             Kind::Authenticate => "Authenticate",
             Kind::AuthEnable => "AuthEnable",
             Kind::AuthDisable => "AuthDisable",

@@ -44,6 +44,11 @@ impl<'a> LeasedTxn<'a> {
         self.keys.count_reads(reads);
     }
 
+    /// See [`WriteTxn::count_range`].
+    pub(crate) fn count_range(&mut self) {
+        self.keys.count_range();
+    }
+
     /// See [`WriteTxn::range`].
     pub(crate) fn range(&mut self, query: &RangeQuery) -> Result<RangeResult, Error> {
         Ok(self.keys.range(query)?)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use etcd_auth::Auth;
 use etcd_lease::Lessor;
+use etcd_membership::MemberId;
 use etcd_mvcc::{KeyValues, Mvcc, Operations, RangeQuery, RangeResult, Reader};
 use etcd_proto::etcdserverpb::response_op::Response;
 use etcd_proto::etcdserverpb::{RangeRequest, RangeResponse, ResponseOp, TxnRequest, TxnResponse};
@@ -75,6 +76,12 @@ impl Views {
     /// Members, alarms and the cluster's version.
     pub fn cluster(&self) -> Arc<Cluster> {
         self.shared.cluster.load_full()
+    }
+
+    /// Whether a member is known to have no vote.
+    pub fn is_learner(&self, member: MemberId) -> bool {
+        let cluster = self.shared.cluster.load();
+        cluster.members.get(member).is_some_and(|member| member.is_learner)
     }
 
     /// The last applied entry: its term is the one that response headers carry.

@@ -17,9 +17,10 @@ const HASH: &str = "aGFzaA==";
 
 /// A store whose every change is written at once.
 struct Stored {
-    _directory: TempDir,
     storage: Storage,
     store: Store,
+    /// Last, so that the storage is closed before its files go: else it waits for them, seconds.
+    _directory: TempDir,
 }
 
 impl Stored {

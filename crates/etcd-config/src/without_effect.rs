@@ -11,9 +11,6 @@ const COMMITTED_AT_ONCE: &str = "what is applied is committed at once";
 const NO_FREE_PAGES: &str = "the storage has no pages to keep a list of: it frees whole files";
 const PINGED: &str = "connections to peers are pinged, and a silent one is given up after 10s";
 const ELECTED_AT_ONCE: &str = "a new cluster elects at once, and a member that returns waits for the leader that there may be";
-const NO_CHANGES: &str = "the members of a running cluster cannot be changed yet";
-const NO_DOWNGRADE: &str = "a cluster cannot be downgraded yet";
-const NOT_YET: &str = "not built yet";
 
 /// The flags that are read and checked and change nothing. A start that sets one away from its
 /// default says so, with the reason; a flag leaves this list with the change that makes it work.
@@ -27,19 +24,11 @@ pub(crate) const WITHOUT_EFFECT: &[Idle] = &[
     ("bootstrap-defrag-threshold-megabytes", NO_FREE_PAGES),
     ("raft-read-timeout", PINGED),
     ("raft-write-timeout", PINGED),
-    ("strict-reconfig-check", NO_CHANGES),
-    ("max-learners", NO_CHANGES),
-    ("downgrade-check-time", NO_DOWNGRADE),
-    ("enable-distributed-tracing", NOT_YET),
 ];
 
 /// The same for feature gates.
-pub(crate) const GATES_WITHOUT_EFFECT: &[Idle] = &[
-    ("PriorityRequest", NOT_YET),
-    ("SetMemberLocalAddr", NOT_YET),
-    ("StopGRPCServiceOnDefrag", "defragmenting stops no request here"),
-    ("TxnModeWriteWithSharedBuffer", "a txn reads what is committed, and never a buffer"),
-];
+pub(crate) const GATES_WITHOUT_EFFECT: &[Idle] =
+    &[("TxnModeWriteWithSharedBuffer", "a txn reads what is committed, and never a buffer")];
 
 /// The name's entry in a list, if it stands there.
 pub(crate) fn find<'i>(list: &'i [Idle], name: &str) -> Option<&'i Idle> {

@@ -18,11 +18,12 @@ const RETRY: Duration = Duration::from_secs(7);
 const EXTENSION: Duration = Duration::from_secs(1);
 
 struct Bench {
-    _directory: TempDir,
     storage: Storage,
     clock: Clock,
     lessor: Lessor,
     writer: Writer,
+    /// Last, so that the storage is closed before its files go: else it waits for them, seconds.
+    _directory: TempDir,
 }
 
 impl Bench {

@@ -9,6 +9,7 @@ use etcd_storage::{Leap, Storage, Table};
 
 use crate::fields::{FieldWriter, Fields, Run};
 use crate::parallel::read_parts;
+use crate::revision::RecordKey;
 use crate::{Error, Revision};
 
 /// Fewer revisions are always asked for one by one.
@@ -18,6 +19,8 @@ const SCAN_MIN: usize = 64;
 const PASSED_OVER: usize = 32;
 /// What one beginning must yield, or else it is better to ask.
 const TAKEN_MIN: usize = 8;
+/// So many beginnings may yield less before that is judged: a range may begin with a few stray keys.
+const POOR_MAX: usize = 4;
 /// Revisions asked for at once.
 const ASKED: usize = 256;
 /// Records that are read in passing share allocations of this many bytes.
@@ -68,7 +71,7 @@ pub(crate) fn fields(storage: &Storage, revisions: Vec<Revision>) -> Result<Fiel
 }
 
 fn runs(storage: &Storage, sorted: &[Wanted]) -> Result<Vec<Run>, Error> {
-    let mut writer = FieldWriter::default();
+    let mut writer = FieldWriter::with_capacity(sorted.len());
     let mut missing = None;
     let mut take = |(revision, place): Wanted, record: Option<&[u8]>| match record {
         Some(record) => writer.push(place, record),
@@ -110,6 +113,7 @@ fn scan<'a>(
     }
     let mut left = sorted;
     let mut wanted = first.put_key();
+    let mut taken = *first;
     let (mut stretches, mut passed) = (1, 0);
     let mut is_over = false;
     let end = Revision { sub: last.sub + 1, ..*last }.put_key();
@@ -125,18 +129,18 @@ fn scan<'a>(
                 wanted = revision.put_key();
             }
             if is_there {
-                passed = 0;
+                (taken, passed) = (next.0, 0);
                 break;
             }
         }
-        is_over = left.is_empty();
-        if is_over {
+        let [(ahead, _), ..] = left else {
+            is_over = true;
             return Leap::End;
-        }
-        if passed < PASSED_OVER {
+        };
+        if passed < PASSED_OVER && (passed != 1 || rows_between(taken, key, *ahead) < PASSED_OVER) {
             return Leap::Next;
         }
-        is_over = sorted.len() - left.len() < stretches * TAKEN_MIN;
+        is_over = sorted.len() - left.len() + POOR_MAX * TAKEN_MIN < stretches * TAKEN_MIN;
         if is_over {
             return Leap::End;
         }
@@ -148,6 +152,19 @@ fn scan<'a>(
         return Ok(&[]);
     }
     Ok(left)
+}
+
+/// About how many rows lie between the one with `key`, the first after the one that was `taken`, and
+/// the one that is wanted next, if they lie there as between these two.
+fn rows_between(taken: Revision, key: &[u8], ahead: Revision) -> usize {
+    let Some(RecordKey { revision: passed, .. }) = RecordKey::decode(key) else { return 0 };
+    let step = passed.main - taken.main;
+    if step == 0 {
+        // Nothing says how many more there are of one transaction.
+        return 0;
+    }
+    let transactions = (ahead.main - passed.main) / step;
+    usize::try_from(transactions.saturating_mul(taken.sub + 1)).unwrap_or(0)
 }
 
 /// Asks for records one by one and shows them.
@@ -208,7 +225,7 @@ mod tests {
         assert!(matches!(missing, Err(Error::Missing(revision)) if revision.main % 2 == 1));
         revisions.retain(|revision| revision.main % 2 == 0);
         records.retain(Option::is_some);
-        let mut writer = FieldWriter::default();
+        let mut writer = FieldWriter::with_capacity(records.len());
         records.iter().flatten().enumerate().for_each(|(place, record)| writer.push(place, record));
         let expected = Fields::of(writer.finish(), records.len());
         let fields = fields(storage, revisions).unwrap();
@@ -232,6 +249,29 @@ mod tests {
         check(1, |revision| revision.main % 200 < 100);
         check(5, |revision| revision.main < 300 || revision.main % 100 == 0);
         check(40, |revision| revision.main % 30 == 0);
+    }
+
+    #[test]
+    fn a_few_stray_ones_are_followed_by_neighbours() {
+        check(40, |revision| match revision.main {
+            ..400 => revision.main % 100 == 2 && revision.sub < 2,
+            _ => revision.main < 440,
+        });
+    }
+
+    #[test]
+    fn the_rows_ahead_are_taken_to_lie_like_those_passed() {
+        let between = |taken, passed: (i64, i64), ahead| {
+            let revision = |(main, sub)| Revision { main, sub };
+            let passed = revision(passed).put_key();
+            rows_between(revision(taken), &passed, revision(ahead))
+        };
+        assert_eq!(between((5, 0), (6, 0), (106, 0)), 100, "a row in each transaction");
+        assert_eq!(between((5, 127), (6, 0), (9, 0)), 384, "many rows in each");
+        assert_eq!(between((5, 0), (105, 0), (1105, 0)), 10, "compaction left one in a hundred");
+        assert_eq!(between((5, 0), (5, 1), (900, 0)), 0, "the same transaction");
+        assert_eq!(between((5, 3), (9, 1), (9, 2)), 0, "the wanted one's own transaction");
+        assert_eq!(between((1, i64::MAX - 1), (2, 0), (i64::MAX, 0)), usize::MAX >> 1);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 
 /// The field of `RangeResponse` that holds the key-values.
 const KVS: u32 = 2;
-/// Fields share allocations of this many bytes.
+/// Fields share allocations of at most so many bytes.
 const SHARED_BYTES: usize = 64 << 10;
 
 /// The key-values of a long answer in their order, each as a field of an encoded `RangeResponse`.
@@ -23,9 +23,11 @@ pub struct Fields {
 pub(crate) type Run = (usize, Bytes);
 
 /// Makes fields of records in the order in which storage has them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FieldWriter {
     runs: Vec<Run>,
+    /// Records that are still expected.
+    left: usize,
     /// The run that is being written.
     begun: BytesMut,
     /// Where its fields belong.
@@ -51,6 +53,11 @@ impl Fields {
 }
 
 impl FieldWriter {
+    /// One for about so many records.
+    pub(crate) fn with_capacity(keys: usize) -> FieldWriter {
+        FieldWriter { runs: Vec::new(), left: keys, begun: BytesMut::new(), places: 0..0 }
+    }
+
     /// Writes the record that belongs at a place, into the same run as the one of the place before
     /// if that came last.
     pub(crate) fn push(&mut self, place: usize, record: &[u8]) {
@@ -61,8 +68,11 @@ impl FieldWriter {
             self.places = place..place;
         }
         if !has_room {
-            self.begun.reserve(len.max(SHARED_BYTES));
+            // The others are taken to be about as long as this one.
+            let expected = len.saturating_mul(self.left).saturating_mul(9) / 8;
+            self.begun.reserve(len.max(expected.min(SHARED_BYTES)));
         }
+        self.left = self.left.saturating_sub(1);
         put_field_head(record.len(), &mut self.begun);
         self.begun.extend_from_slice(record);
         self.places.end += 1;
@@ -96,7 +106,7 @@ mod tests {
     /// Writes records in an order of places, and expects them in the order of the places, in so many
     /// chunks.
     fn check(places: &[usize], value_bytes: usize, chunks: usize) {
-        let mut writer = FieldWriter::default();
+        let mut writer = FieldWriter::with_capacity(places.len());
         for &place in places {
             writer.push(place, &record(place, value_bytes).encode_to_vec());
         }

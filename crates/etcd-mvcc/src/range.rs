@@ -99,7 +99,7 @@ impl Reader<'_> {
             let revisions = self.revisions(cursor, most)?;
             return self.fields(cursor.revision(), revisions);
         }
-        let mut writer = FieldWriter::default();
+        let mut writer = FieldWriter::with_capacity(most.min(STEP_KEYS));
         let mut keys = 0;
         while !cursor.is_done() && keys < most {
             for found in self.find(cursor, most - keys, query)? {

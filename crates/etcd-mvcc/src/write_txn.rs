@@ -135,6 +135,12 @@ impl<'a> WriteTxn<'a> {
         self.writer.done.add(Operations::of_ranges(reads));
     }
 
+    /// Counts a range that belongs to the transaction and is not read, since nobody waits for it: in
+    /// etcd every member reads it.
+    pub fn count_range(&mut self) {
+        self.done.ranges += 1;
+    }
+
     /// Puts one key.
     ///
     /// # Errors

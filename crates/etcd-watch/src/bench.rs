@@ -8,11 +8,12 @@ use tempfile::TempDir;
 use crate::{Changed, Feed, Filter, Hub, Interest, Told};
 
 pub(crate) struct Bench {
-    _directory: TempDir,
     storage: Storage,
     pub(crate) mvcc: Mvcc,
     pub(crate) writer: Writer,
     pub(crate) hub: Hub,
+    /// Last, so that the storage is closed before its files go: else it waits for them, seconds.
+    _directory: TempDir,
 }
 
 /// What a transaction does, in order: put a value, or delete.

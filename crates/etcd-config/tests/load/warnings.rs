@@ -26,10 +26,10 @@ fn a_plain_start_is_told_about_its_name_directory_and_shared_listeners() {
 #[test]
 fn flags_without_effect_share_one_warning() {
     check(
-        &["--max-wals=7", "--strict-reconfig-check=false", "--pre-vote=false", "--name=b"],
+        &["--max-wals=7", "--raft-read-timeout=7s", "--pre-vote=false", "--name=b"],
         &[],
         expect![[r#"
-            Warn: flags were set that have no effect here max-wals=the log is one database: --snapshot-count and --snapshot-catchup-entries say what it keeps strict-reconfig-check=the members of a running cluster cannot be changed yet
+            Warn: flags were set that have no effect here max-wals=the log is one database: --snapshot-count and --snapshot-catchup-entries say what it keeps raft-read-timeout=connections to peers are pinged, and a silent one is given up after 10s
         "#]],
     );
 }

@@ -16,6 +16,7 @@ pub(crate) struct Bench {
     pub(crate) mvcc: Mvcc,
     pub(crate) writer: Writer,
     pub(crate) storage: Storage,
+    /// Last, so that the storage is closed before its files go: else it waits for them, seconds.
     directory: TempDir,
 }
 
