@@ -4,8 +4,9 @@ use etcd_apply::{Reply, Views};
 use etcd_membership::{ClusterId, MemberId};
 use etcd_proto::etcdserverpb::ResponseHeader;
 use etcd_raft::Raft;
+use etcd_spans::Spans;
 
-use crate::{Alarming, Authentication, Leases, Limits, Metrics, Stopping};
+use crate::{Alarming, Authentication, Health, Leases, Limits, Metrics, Reconfiguration, Stopping};
 
 /// A member as its clients reach it.
 #[derive(Clone)]
@@ -26,10 +27,16 @@ pub struct Api {
     pub authentication: Authentication,
     /// Its part in leases.
     pub leases: Leases,
+    /// How it deals with changes of the members.
+    pub reconfiguration: Reconfiguration,
     /// Its turns at raising alarms.
     pub alarming: Alarming,
+    /// What it says of its health.
+    pub health: Health,
     /// Where its calls are counted.
     pub metrics: Metrics,
+    /// Where its requests are looked at, if somebody wants to.
+    pub spans: Option<Spans>,
     /// Set when the member ends.
     pub stopping: Stopping,
 }
@@ -39,8 +46,6 @@ pub struct Api {
 pub struct Versions {
     /// Of the server, as "3.7.1".
     pub server: &'static str,
-    /// Of what is stored, as "3.7.0"; told once the cluster has agreed on a version of its own.
-    pub storage: &'static str,
 }
 
 impl std::fmt::Debug for Api {
@@ -77,7 +82,6 @@ impl Api {
 
     /// Whether this member is known to the cluster as one without a vote.
     pub(crate) fn is_learner(&self) -> bool {
-        let cluster = self.views.cluster();
-        cluster.members.get(self.member_id).is_some_and(|member| member.is_learner)
+        self.views.is_learner(self.member_id)
     }
 }

@@ -10,6 +10,8 @@ use etcd_proto::authpb::permission::Type;
 use etcd_proto::etcdserverpb::request_op::Request as Operation;
 use etcd_proto::etcdserverpb::watch_request::RequestUnion;
 use etcd_proto::etcdserverpb::*;
+use etcd_proto::v3electionpb::LeaderRequest;
+use etcd_proto::v3electionpb::election_client::ElectionClient;
 use tonic::{Code, Request, Status};
 
 use crate::harness::{Harness, get, put};
@@ -250,6 +252,19 @@ async fn a_denied_write_is_in_the_log_and_changes_nothing() {
     check(harness.kv().compact(compaction).await, Code::PermissionDenied, DENIED);
     assert_eq!(harness.views.applied().index, applied + 1, "that is known before");
     assert_eq!(harness.views.mvcc.revision(), revision);
+}
+
+#[tokio::test]
+async fn who_may_not_see_an_election_observes_an_end_without_a_word() {
+    let Guarded { harness, root, ann } = Guarded::start().await;
+    let mut elections = ElectionClient::new(harness.router.clone());
+    harness.kv().put(by(&root, put("vote/1", "one"))).await.expect("written");
+    let request = LeaderRequest { name: "vote".into() };
+    let stream = elections.observe(by(&root, request.clone())).await.expect("a stream");
+    let leader = stream.into_inner().message().await.expect("no error").expect("a leader");
+    assert_eq!(leader.kv.expect("a key-value").value, "one");
+    let stream = elections.observe(by(&ann, request)).await.expect("a stream");
+    assert_eq!(stream.into_inner().message().await.expect("no error"), None);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What a request brings to prove who sends it.
 
+use etcd_spans::Request as LookedAt;
 use etcd_transport::Connection;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request};
@@ -29,6 +30,11 @@ impl Caller {
 
     pub(crate) fn metadata(&self) -> &MetadataMap {
         &self.metadata
+    }
+
+    /// The request as it is looked at, if it is.
+    pub(crate) fn looked_at(&self) -> Option<&LookedAt> {
+        self.extensions.get()
     }
 
     /// What it came over.

@@ -28,7 +28,7 @@ where
             let data = frame.data_ref().map_or(&[][..], |data| data.as_ref());
             let found = messages.pass(data);
             for _ in 0..found {
-                received.0.received();
+                received.0.count_received();
             }
             received.0.received_bytes.add(message_bytes(data.len(), found));
             frame
@@ -44,7 +44,7 @@ pub(crate) fn count_answer(response: Response<Body>, mut call: Call) -> Response
             if let Some(data) = frame.data_ref() {
                 let found = messages.pass(data);
                 for _ in 0..found {
-                    call.method().sent();
+                    call.method().count_sent();
                 }
                 call.method().sent_bytes.add(message_bytes(data.len(), found));
             } else if let Some(code) = frame.trailers_ref().and_then(code) {
@@ -101,7 +101,7 @@ impl Head {
 pub struct Sent {
     body: Body,
     /// Of an answer that is one message, to count its bytes.
-    alone: Option<(Arc<Method>, Head)>,
+    alone: Option<(Call, Head)>,
 }
 
 impl Sent {
@@ -110,9 +110,14 @@ impl Sent {
         Sent { body, alone: None }
     }
 
+    /// The same answer in another body.
+    pub(crate) fn inside(self, wrap: impl FnOnce(Body) -> Body) -> Sent {
+        Sent { body: wrap(self.body), alone: self.alone }
+    }
+
     /// An answer that is one message.
-    pub(crate) fn alone(body: Body, method: Arc<Method>) -> Sent {
-        Sent { body, alone: Some((method, Head::default())) }
+    pub(crate) fn alone(body: Body, call: Call) -> Sent {
+        Sent { body, alone: Some((call, Head::default())) }
     }
 }
 
@@ -126,10 +131,10 @@ impl HttpBody for Sent {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let Sent { body, alone } = self.get_mut();
         let frame = ready!(Pin::new(body).poll_frame(cx));
-        if let (Some((method, head)), Some(Ok(frame))) = (alone, &frame)
+        if let (Some((call, head)), Some(Ok(frame))) = (alone, &frame)
             && let Some(data) = frame.data_ref()
         {
-            method.sent_bytes.add(head.pass(data.len()));
+            call.method().sent_bytes.add(head.pass(data.len()));
         }
         Poll::Ready(frame)
     }
@@ -148,7 +153,7 @@ struct Received(Arc<Method>);
 
 impl Drop for Received {
     fn drop(&mut self) {
-        self.0.received();
+        self.0.count_received();
     }
 }
 

@@ -32,6 +32,11 @@ impl Deadline {
         Deadline::after(Instant::now(), metadata, limit)
     }
 
+    /// The same end, for what begins only now.
+    pub(crate) fn begun_now(self) -> Deadline {
+        Deadline { begun: Instant::now(), ..self }
+    }
+
     fn after(now: Instant, metadata: &MetadataMap, limit: Duration) -> Deadline {
         let timeout = metadata.get(GRPC_TIMEOUT).and_then(|value| parse(value.to_str().ok()?));
         match timeout {

@@ -156,7 +156,7 @@ impl Election for ElectionService {
         let observation = Observation::new(recipe, prefix_of(&name));
         let leaders = stream::unfold(Some(observation), async |observation| {
             let mut observation = observation?;
-            match observation.next().await {
+            match observation.next().await.transpose()? {
                 Ok(leader) => Some((Ok(leader), Some(observation))),
                 Err(status) => Some((Err(status), None)),
             }

@@ -16,12 +16,14 @@ use etcd_proto::etcdserverpb::watch_client::WatchClient;
 use etcd_proto::etcdserverpb::{PutRequest, RangeRequest};
 use etcd_raft::{Membership, Options, Raft, RaftMember, ReadError};
 use etcd_storage::{Batch, Log, LogOptions, Storage, StorageOptions, Table};
+use etcd_transport::{DialOptions, Dialer};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::{
-    Alarming, Api, Authentication, AuthenticationOptions, Detail, LeaseOptions, Leases, Limits,
-    Metrics, Services, Stopping, Versions, routes,
+    Alarming, Api, Authentication, AuthenticationOptions, Defragmenting, Detail, Health,
+    LeaseOptions, Leases, Limits, Metrics, Reconfiguration, Services, Stopping, Strictness,
+    Versions, routes,
 };
 
 pub(crate) const MEMBER: MemberId = MemberId(0x8e9e_05c5_2164_694d);
@@ -38,7 +40,6 @@ pub(crate) enum Start {
 }
 
 pub(crate) struct Harness {
-    _directory: TempDir,
     pub(crate) raft: Raft<etcd_apply::Reply>,
     pub(crate) views: Views,
     pub(crate) stopping: Stopping,
@@ -46,6 +47,8 @@ pub(crate) struct Harness {
     pub(crate) api: Api,
     /// What the metrics show.
     pub(crate) registry: prometheus::Registry,
+    /// Last, so that the storage is closed before its files go: else it waits for them, seconds.
+    _directory: TempDir,
 }
 
 impl Harness {
@@ -77,11 +80,17 @@ impl Harness {
             cluster_id: CLUSTER,
             member_id: MEMBER,
             limits,
-            versions: Versions { server: "3.7.1", storage: "3.7.0" },
+            versions: Versions { server: "3.7.1" },
             authentication: Authentication::new(authentication()),
             leases: Leases::new(MEMBER, leases()),
+            reconfiguration: Reconfiguration {
+                dialer: Dialer::new(DialOptions::default()),
+                strictness: Strictness::Strict,
+            },
             alarming: Alarming::default(),
+            health: Health::new(Defragmenting::NotServing),
             metrics: Metrics::new(&registry, Detail::Basic),
+            spans: None,
             stopping: stopping.clone(),
         };
         if let Start::Alone = start {
@@ -151,7 +160,7 @@ pub(crate) fn get(key: &'static str) -> RangeRequest {
 
 fn alone() -> Membership {
     let peer_urls = vec!["http://localhost:2380".to_owned()];
-    let member = RaftMember { peer_urls, is_learner: false };
+    let member = RaftMember { peer_urls, ..RaftMember::default() };
     Membership { members: [(MEMBER, member)].into(), ..Membership::default() }
 }
 
@@ -184,5 +193,6 @@ fn options(log: Log, bootstrap: Option<Membership>) -> Options {
         snapshot_entries: 10_000,
         catch_up_entries: 5000,
         pre_vote: true,
+        max_learners: 1,
     }
 }

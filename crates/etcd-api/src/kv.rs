@@ -20,6 +20,7 @@ use crate::caller::Caller;
 use crate::check::{check_delete_range, check_put, check_range, check_txn};
 use crate::deadline::Deadline;
 use crate::encoded_command::EncodedCommand;
+use crate::looked_at::{self, READ_BARRIER};
 use crate::metrics::Requested;
 use crate::overlap::check_overlaps;
 use crate::range_answer::RangeAnswer;
@@ -54,6 +55,25 @@ impl KvService {
         Timing::new(self.api.limits.slow_request, deadline.begun, path, caller, asked)
     }
 
+    /// A put.
+    pub(crate) async fn execute_put(
+        &self,
+        request: Request<PutRequest>,
+    ) -> Result<PutResponse, Status> {
+        let deadline = self.deadline(&request);
+        let (caller, request) = Caller::split(request);
+        let timing = self.timing(deadline, slow::PUT, &caller, Asked::Put(&request));
+        self.api.reserve(put_cost(&request), &caller, deadline).await?;
+        check_put(&request)?;
+        let _step = self.api.step(&caller, "put", || looked_at::put(&request));
+        let command = EncodedCommand::put(&request);
+        let (answer, ended) = self.api.propose_timed(&caller, command, deadline).await?;
+        let Answer::Put(mut response) = answer else { return Err(unexpected()) };
+        response.header = self.api.complete(response.header);
+        timing.answered(ended, || Sizes { count: 0, bytes: response.encoded_len() });
+        Ok(response)
+    }
+
     /// A txn, however deep.
     pub(crate) async fn execute_txn(
         &self,
@@ -69,45 +89,66 @@ impl KvService {
             check_txn(request, self.api.limits.max_txn_ops)?;
             check_overlaps(request)
         })?;
-        let mut response = if is_read_only(&request) {
-            let response = self.read_txn(&caller, request, deadline).await;
-            let ended = response.is_ok().then(Instant::now);
-            self.note_read(Requested::ReadonlyTxn, deadline, ended);
-            response?.into()
+        let _step = self.api.step(&caller, "txn", || request.visit(looked_at::txn));
+        let (mut response, ended) = if is_read_only(&request) {
+            let (response, ended) = self.read_txn(&caller, request, deadline).await?;
+            (response.into(), ended)
         } else {
             let txn = Some(request.into_inner());
             let command = InternalRaftRequest { txn, ..Default::default() };
             let command = EncodedCommand::of(&Deep::new(command));
-            match self.api.propose_for(&caller, command, deadline).await? {
-                Answer::Txn(response) => response,
+            match self.api.propose_timed(&caller, command, deadline).await? {
+                (Answer::Txn(response), ended) => (response, ended),
                 _ => return Err(unexpected()),
             }
         };
         response.header = self.api.complete(response.header);
-        timing.answered(|| Sizes { count: 0, bytes: response.visit(TxnResponse::encoded_len) });
+        let bytes = || response.visit(TxnResponse::encoded_len);
+        timing.answered(ended, || Sizes { count: 0, bytes: bytes() });
         Ok(Response::new(response))
     }
 
+    /// A txn that only reads. As in etcd, its time is that after the barrier, and none without it.
     async fn read_txn(
         &self,
         caller: &Caller,
         request: Deep<TxnRequest>,
-        deadline: Deadline,
-    ) -> Result<TxnResponse, Error> {
+        mut deadline: Deadline,
+    ) -> Result<(TxnResponse, Instant), Error> {
         if !is_serializable(&request) {
-            self.api.read_barrier(deadline).await?;
+            self.read_barrier(caller, deadline).await?;
+            deadline = deadline.begun_now();
         }
-        let check = |views: &Views, who: &Identity| views.check_txn(who, &request);
-        let identity = self.api.permit(caller, deadline, check).await?;
-        let response = self.api.read_txn(request.into_inner()).await?;
-        self.api.check_unchanged(&identity)?;
-        Ok(response)
+        let read = self.read_txn_now(caller, request, deadline).await;
+        self.note_read(Requested::ReadonlyTxn, deadline, &read);
+        read
     }
 
-    /// Notes how long a read took that was done then, or came to nothing now.
-    fn note_read(&self, requested: Requested, deadline: Deadline, done: Option<Instant>) {
-        let outcome = if done.is_some() { Outcome::Done } else { Outcome::Refused };
-        let took = done.unwrap_or_else(Instant::now).saturating_duration_since(deadline.begun);
+    async fn read_txn_now(
+        &self,
+        caller: &Caller,
+        request: Deep<TxnRequest>,
+        deadline: Deadline,
+    ) -> Result<(TxnResponse, Instant), Error> {
+        let check = |views: &Views, who: &Identity| views.check_txn(who, &request);
+        let identity = self.api.permit(caller, deadline, check).await?;
+        let read = self.api.read_txn(request.into_inner(), deadline.begun).await?;
+        self.api.check_unchanged(&identity)?;
+        Ok(read)
+    }
+
+    /// Notes how long a read took that was done when it says, or came to nothing now.
+    fn note_read<T>(
+        &self,
+        requested: Requested,
+        deadline: Deadline,
+        read: &Result<(T, Instant), Error>,
+    ) {
+        let (outcome, ended) = match read {
+            Ok((_, ended)) => (Outcome::Done, *ended),
+            Err(_) => (Outcome::Refused, Instant::now()),
+        };
+        let took = ended.saturating_duration_since(deadline.begun);
         self.api.metrics.figures().note_request(requested, outcome, took);
     }
 
@@ -118,29 +159,28 @@ impl KvService {
     ) -> Result<RangeAnswer, Status> {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
-        let asked = Asked::Range(request.clone());
-        let timing = self.timing(deadline, slow::RANGE, &caller, asked);
+        let timing = self.timing(deadline, slow::RANGE, &caller, Asked::Range(&request));
         if !request.serializable && self.api.is_learner() {
             return Err(Error::NotSupportedForLearner.into());
         }
         check_range(&request)?;
-        let answer = self.read_range(&caller, request, deadline).await;
-        let ended = answer.as_ref().ok().map(|(_, ended)| *ended);
-        self.note_read(Requested::Range, deadline, ended);
-        let (answer, _) = answer?;
-        timing.answered(|| Sizes { count: answer.count, bytes: answer.encoded_len() });
+        let _step = self.api.step(&caller, "range", || looked_at::range(&request));
+        let read = self.read_range(&caller, &request, deadline).await;
+        self.note_read(Requested::Range, deadline, &read);
+        let (answer, ended) = read?;
+        timing.answered(ended, || Sizes { count: answer.count, bytes: answer.encoded_len() });
         Ok(answer)
     }
 
     async fn read_range(
         &self,
         caller: &Caller,
-        request: RangeRequest,
+        request: &RangeRequest,
         deadline: Deadline,
     ) -> Result<(RangeAnswer, Instant), Error> {
         let waits = !request.serializable || self.api.views.auth.is_enabled();
         if !request.serializable {
-            self.api.read_barrier(deadline).await?;
+            self.read_barrier(caller, deadline).await?;
         }
         let (key, end) = (&request.key, &request.range_end);
         let identity = self.api.permit_read(caller, deadline, key, end).await?;
@@ -159,12 +199,19 @@ impl KvService {
         let (caller, request) = Caller::split(request);
         check_range(&request)?;
         range_stream::check(&request)?;
+        let step = self.api.step(&caller, "range_streaming", || looked_at::range_stream(&request));
         if !request.serializable {
-            self.api.read_barrier(deadline).await?;
+            self.read_barrier(&caller, deadline).await?;
         }
         let (key, end) = (&request.key, &request.range_end);
         let identity = self.api.permit_read(&caller, deadline, key, end).await?;
-        Ok(range_stream::start(self.api.clone(), request, identity))
+        Ok(range_stream::start(self.api.clone(), request, identity, step))
+    }
+
+    /// A read barrier, as a step of the request.
+    async fn read_barrier(&self, caller: &Caller, deadline: Deadline) -> Result<(), Error> {
+        let _step = self.api.step(caller, READ_BARRIER, Vec::new);
+        self.api.read_barrier(deadline).await
     }
 
     /// Waits until compactions up to `revision` are carried out.
@@ -199,17 +246,7 @@ impl Kv for KvService {
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
-        let deadline = self.deadline(&request);
-        let (caller, request) = Caller::split(request);
-        let timing = self.timing(deadline, slow::PUT, &caller, Asked::Put(&request));
-        self.api.reserve(put_cost(&request), &caller, deadline).await?;
-        check_put(&request)?;
-        let command = EncodedCommand::put(&request);
-        let answer = self.api.propose_for(&caller, command, deadline).await?;
-        let Answer::Put(mut response) = answer else { return Err(unexpected()) };
-        response.header = self.api.complete(response.header);
-        timing.answered(|| Sizes { count: 0, bytes: response.encoded_len() });
-        Ok(Response::new(response))
+        Ok(Response::new(self.execute_put(request).await?))
     }
 
     async fn delete_range(
@@ -221,13 +258,14 @@ impl Kv for KvService {
         let asked = Asked::delete_range(&request);
         let timing = self.timing(deadline, slow::DELETE_RANGE, &caller, asked);
         check_delete_range(&request)?;
+        let _step = self.api.step(&caller, "delete_range", || looked_at::delete_range(&request));
         let delete_range = Some(request);
         let command =
             EncodedCommand::of(&InternalRaftRequest { delete_range, ..Default::default() });
-        let answer = self.api.propose_for(&caller, command, deadline).await?;
+        let (answer, ended) = self.api.propose_timed(&caller, command, deadline).await?;
         let Answer::DeleteRange(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
-        timing.answered(|| Sizes { count: response.deleted, bytes: response.encoded_len() });
+        timing.answered(ended, || Sizes { count: response.deleted, bytes: response.encoded_len() });
         Ok(Response::new(response))
     }
 
@@ -241,7 +279,9 @@ impl Kv for KvService {
         request: Request<CompactionRequest>,
     ) -> Result<Response<CompactionResponse>, Status> {
         let deadline = self.deadline(&request);
-        let (caller, CompactionRequest { revision, physical }) = Caller::split(request);
+        let (caller, request) = Caller::split(request);
+        let CompactionRequest { revision, physical } = request;
+        let _step = self.api.step(&caller, "compact", || looked_at::compact(&request));
         self.api.permit_admin(&caller, deadline).await?;
         let compaction = Some(CompactionRequest { revision, physical });
         let command = EncodedCommand::of(&InternalRaftRequest { compaction, ..Default::default() });

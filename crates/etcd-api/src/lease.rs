@@ -16,6 +16,7 @@ use crate::deadline::Deadline;
 use crate::encoded_command::EncodedCommand;
 use crate::kv::unexpected;
 use crate::lease_stream::{self, Responses};
+use crate::looked_at;
 use crate::{Api, Error};
 
 /// The time to live of a lease that is not there.
@@ -50,6 +51,7 @@ impl Api {
         if request.id == 0 {
             request.id = self.leases.next_id();
         }
+        let _step = self.step(caller, "lease_grant", || looked_at::lease_grant(&request));
         request.ttl = request.ttl.max(self.leases.min_ttl_seconds());
         let lease_grant = Some(request);
         let command =
@@ -81,6 +83,7 @@ impl Lease for LeaseService {
     ) -> Result<Response<LeaseRevokeResponse>, Status> {
         let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
+        let _step = self.api.step(&caller, "lease_revoke", || looked_at::lease(request.id));
         self.api.permit_somebody(&caller, deadline).await?;
         let lease_revoke = Some(request);
         let command =

@@ -12,6 +12,7 @@ use tonic::{Status, Streaming};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::looked_at;
 use crate::metrics::Streams;
 use crate::require_leader::Ending;
 use crate::watch_stream::is_failure;
@@ -72,6 +73,7 @@ impl KeepAlive {
 }
 
 async fn renew(api: &Api, caller: &Caller, id: i64) -> Result<LeaseKeepAliveResponse, Error> {
+    let _step = api.step(caller, "lease_renew", || looked_at::lease(id));
     // Its revision must not be newer than the renewal: a client that sees a lease renewed at a
     // revision relies on its keys having been there then.
     let header = Some(api.header(api.views.mvcc.revision()));

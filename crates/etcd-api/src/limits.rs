@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use crate::Overload;
+
 /// The most bytes of a message that is sent, as etcd allows.
 pub(crate) const MAX_SENT_BYTES: usize = i32::MAX as usize;
+
+/// Longer than any call: what takes as long as its client waits for it.
+pub(crate) const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The bounds that a member's configuration sets on requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub struct Limits {
     pub watch_progress_interval: Duration,
     /// A unary call that takes longer is told in the log (`--warning-unary-request-duration`).
     pub slow_request: Duration,
+    /// Which commands are turned away when the member is behind with them.
+    pub overload: Overload,
 }
 
 impl Default for Limits {
@@ -30,6 +37,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(7),
             watch_progress_interval: Duration::from_secs(600),
             slow_request: Duration::from_millis(300),
+            overload: Overload::ForAll,
         }
     }
 }

@@ -73,7 +73,7 @@ impl Api {
         };
         let command =
             InternalRaftRequest { authenticate: Some(authenticate), ..Default::default() };
-        let answer = self.propose(&command, deadline).await?;
+        let answer = self.propose(&command, deadline.begun_now()).await?;
         let Answer::Auth(AuthAnswer::Authenticated { token, identity }, revision) = answer else {
             return Err(unexpected());
         };

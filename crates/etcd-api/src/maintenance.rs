@@ -1,7 +1,6 @@
 //! The service Maintenance: a member's own affairs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use etcd_apply::Answer;
 use etcd_figures::Lap;
@@ -21,11 +20,9 @@ use crate::caller::Caller;
 use crate::deadline::Deadline;
 use crate::encoded_command::EncodedCommand;
 use crate::kv::unexpected;
+use crate::limits::NO_LIMIT;
 use crate::status::status;
 use crate::{Api, Error, snapshot};
-
-/// Longer than any call: a hand-over takes as long as its client waits for it.
-const NO_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Answers for the member itself.
 pub(crate) struct MaintenanceService {
@@ -99,9 +96,13 @@ impl Maintenance for MaintenanceService {
         request: Request<DefragmentRequest>,
     ) -> Result<Response<DefragmentResponse>, Status> {
         self.admit_admin(request).await?;
-        let storage = self.api.views.storage.clone();
+        let api = self.api.clone();
         // A client that gives up does not end it.
-        let compacted = tokio::task::spawn_blocking(move || storage.compact()).await;
+        let compacted = tokio::task::spawn_blocking(move || {
+            let _defragmentation = api.health.begin_defragmentation();
+            api.views.storage.compact()
+        });
+        let compacted = compacted.await;
         compacted.map_err(|_| Error::Stopped)?.map_err(Error::other)?;
         Ok(Response::new(DefragmentResponse { header: None }))
     }
@@ -150,11 +151,9 @@ impl Maintenance for MaintenanceService {
         &self,
         request: Request<DowngradeRequest>,
     ) -> Result<Response<DowngradeResponse>, Status> {
-        self.admit_admin(request).await?;
-        Err(not_built("Downgrade"))
+        let deadline = Deadline::of(request.metadata(), self.api.limits.request_timeout);
+        let (caller, request) = Caller::split(request);
+        self.api.permit_admin(&caller, deadline).await?;
+        Ok(Response::new(self.api.downgrade(&caller, &request, deadline).await?))
     }
-}
-
-fn not_built(method: &str) -> Status {
-    Status::unimplemented(format!("unknown method {method} for service etcdserverpb.Maintenance"))
 }

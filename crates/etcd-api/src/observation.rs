@@ -12,9 +12,6 @@ use tonic::Status;
 
 use crate::recipe::{Recipe, end_of, first_created};
 
-/// It ends for whatever reason but the caller's (etcd does not say which).
-const CLOSED: &str = "election: observe closed early";
-
 /// What is known of an election.
 pub(crate) struct Observation {
     recipe: Arc<Recipe>,
@@ -30,16 +27,17 @@ impl Observation {
         Observation { recipe, prefix, responses: VecDeque::new(), leader: None }
     }
 
-    /// The next word of a leader.
-    pub(crate) async fn next(&mut self) -> Result<LeaderResponse, Status> {
+    /// The next word of a leader. As in etcd there is none any more once something goes wrong, and
+    /// nobody says what.
+    pub(crate) async fn next(&mut self) -> Result<Option<LeaderResponse>, Status> {
         loop {
             if let Some(response) = self.responses.pop_front() {
-                return Ok(response);
+                return Ok(Some(response));
             }
-            self.look().await.map_err(|status| match self.recipe.api.stopping.is_stopping() {
-                true => status,
-                false => Status::unknown(CLOSED),
-            })?;
+            if let Err(status) = self.look().await {
+                let is_stopping = self.recipe.api.stopping.is_stopping();
+                return if is_stopping { Err(status) } else { Ok(None) };
+            }
         }
     }
 

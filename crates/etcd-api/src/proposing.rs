@@ -1,20 +1,25 @@
 //! Commands: from a request into raft, and the wait for the answer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use etcd_apply::{Answer, Outcome, Reply};
+use bytes::Bytes;
+use etcd_apply::{Answer, Kind, Outcome, Reply};
 use etcd_proto::etcdserverpb::{InternalRaftRequest, RequestHeader};
 use etcd_raft::ProposeError;
+use etcd_spans::Request;
 use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::deadline::{Deadline, SetBy};
 use crate::encoded_command::EncodedCommand;
+use crate::looked_at::{APPLY, COMMIT};
 use crate::metrics::Requested;
 use crate::{Api, Error};
 
-/// The most entries that may be committed and not applied before commands are turned away.
-const MAX_BACKLOG: u64 = 5000;
+/// What is noted of a command that leaves, in etcd's words.
+const PROPOSED: &str = "Send raft proposal";
+/// And of its reply.
+const REPLIED: &str = "Receive raft result";
 
 impl Api {
     /// Brings a command into the log in the name of its caller, and waits until this member has
@@ -22,17 +27,31 @@ impl Api {
     pub(crate) async fn propose_for(
         &self,
         caller: &Caller,
-        mut command: EncodedCommand,
+        command: EncodedCommand,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        self.check_backlog()?;
-        let identity = self.identify(caller, deadline).await?;
+        let (answer, _) = self.propose_timed(caller, command, deadline).await?;
+        Ok(answer)
+    }
+
+    /// The same, and when the answer was there.
+    pub(crate) async fn propose_timed(
+        &self,
+        caller: &Caller,
+        mut command: EncodedCommand,
+        deadline: Deadline,
+    ) -> Result<(Answer, Instant), Error> {
+        let looked_at = self.looked_at(caller);
+        let admitted = self.check_backlog(command.kind());
+        admitted.map_err(|error| told(looked_at, error))?;
+        let identity = self.identify(caller, deadline).await;
+        let identity = identity.map_err(|error| told(looked_at, error))?;
         if !identity.is_nobody() {
             let (username, auth_revision) = (identity.user, identity.revision);
             command.sign(&RequestHeader { username, auth_revision, id: 0 });
         }
-        let answer = self.propose_ready(command, deadline).await;
-        if answer == Err(Error::NoSpace) {
+        let answer = self.propose_ready(command, deadline, looked_at).await;
+        if matches!(answer, Err(Error::NoSpace)) {
             self.report_overrun(deadline).await;
         }
         answer
@@ -44,44 +63,59 @@ impl Api {
         command: &InternalRaftRequest,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        self.check_backlog()?;
-        self.propose_ready(EncodedCommand::of(command), deadline).await
+        let command = EncodedCommand::of(command);
+        self.check_backlog(command.kind())?;
+        let (answer, _) = self.propose_ready(command, deadline, None).await?;
+        Ok(answer)
     }
 
-    fn check_backlog(&self) -> Result<(), Error> {
-        if self.raft.backlog() > MAX_BACKLOG { Err(Error::TooManyRequests) } else { Ok(()) }
+    fn check_backlog(&self, kind: Kind) -> Result<(), Error> {
+        match self.limits.overload.admits(kind, self.raft.backlog()) {
+            true => Ok(()),
+            false => Err(Error::TooManyRequests),
+        }
     }
 
     async fn propose_ready(
         &self,
         command: EncodedCommand,
         deadline: Deadline,
-    ) -> Result<Answer, Error> {
-        let (kind, begun) = (command.kind(), Instant::now());
-        let reply = self.propose_since(begun, command, deadline).await;
+        looked_at: Option<&Request>,
+    ) -> Result<(Answer, Instant), Error> {
+        let kind = command.kind();
+        let reply = self.propose_signed(command, deadline, looked_at).await;
         // In etcd a command that was refused when it was applied is a request that went well.
         let outcome = if reply.is_ok() { Outcome::Done } else { Outcome::Refused };
-        self.metrics.figures().note_request(Requested::Command(kind), outcome, begun.elapsed());
-        Ok(reply??)
+        let ended = Instant::now();
+        let took = ended.saturating_duration_since(deadline.begun);
+        self.metrics.figures().note_request(Requested::Command(kind), outcome, took);
+        let answer = reply.map_err(|error| told(looked_at, error))??;
+        Ok((answer, ended))
     }
 
-    async fn propose_since(
+    async fn propose_signed(
         &self,
-        begun: Instant,
         command: EncodedCommand,
         deadline: Deadline,
+        looked_at: Option<&Request>,
     ) -> Result<Reply, Error> {
         if command.len_in_etcd(self.member_id) > self.limits.max_request_bytes {
             return Err(Error::RequestTooLarge);
         }
-        match self.raft.propose(command.into_bytes(), deadline.at).await {
+        let command = command.into_bytes();
+        let reply = match looked_at {
+            None => self.raft.propose(command, deadline.at).await,
+            Some(request) => Box::pin(self.propose_looked_at(request, command, deadline)).await,
+        };
+        match reply {
             Ok(reply) => Ok(reply),
             Err(late @ (ProposeError::NotAccepted | ProposeError::Unknown)) => {
                 // Without a leader nothing took it, and etcd passes the raw error on. What only
                 // waited for its turn, etcd had taken.
-                let is_taken = late == ProposeError::Unknown || self.raft.had_leader_since(begun);
+                let is_taken =
+                    late == ProposeError::Unknown || self.raft.had_leader_since(deadline.begun);
                 match deadline.set_by {
-                    SetBy::Member if is_taken => Err(self.lateness(begun)),
+                    SetBy::Member if is_taken => Err(self.lateness(deadline.begun)),
                     // At the client's own limit etcd's gRPC library ends the stream before any
                     // status is sent, and clients make this of it.
                     SetBy::Client | SetBy::Member => Err(Error::DeadlineExceeded),
@@ -90,6 +124,26 @@ impl Api {
             Err(ProposeError::Dropped) => Err(Error::ProposalDropped),
             Err(ProposeError::Stopped) => Err(Error::Stopped),
         }
+    }
+
+    /// Tells when the command leaves, when it is applied, and when its reply is here.
+    async fn propose_looked_at(
+        &self,
+        request: &Request,
+        command: Bytes,
+        deadline: Deadline,
+    ) -> Result<Reply, ProposeError> {
+        request.note(PROPOSED);
+        let sent = SystemTime::now();
+        let mut expected = None;
+        let expect = |id| expected = Some(request.expect(id));
+        let reply = self.raft.propose_as(command, deadline.at, expect).await?;
+        if let Some((begun, ended)) = expected.and_then(|expected| expected.applied()) {
+            request.past_step(COMMIT, sent, begun);
+            request.past_step(APPLY, begun, ended);
+        }
+        request.note(REPLIED);
+        Ok(reply)
     }
 
     /// What etcd blames for a command that it took at `begun` and that was not applied in time.
@@ -101,6 +155,14 @@ impl Api {
         };
         suspect.blame(begun, self.raft.election_timeout())
     }
+}
+
+/// An error that is not the command's own is told of the request.
+fn told(looked_at: Option<&Request>, error: Error) -> Error {
+    if let Some(request) = looked_at {
+        request.fail(&error.to_string());
+    }
+    error
 }
 
 /// What there is to blame for a command that is late.

@@ -73,7 +73,7 @@ impl Api {
         let action = AlarmAction::Activate as i32;
         let alarm = Some(AlarmRequest { action, member_id, alarm });
         let command = InternalRaftRequest { alarm, ..Default::default() };
-        if let Err(error) = self.propose(&command, deadline).await {
+        if let Err(error) = self.propose(&command, deadline.begun_now()).await {
             tracing::warn!(%error, "the storage is full, and no alarm could be raised");
         }
     }

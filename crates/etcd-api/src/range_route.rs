@@ -7,21 +7,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::HttpBody;
-use axum::http::{self, HeaderMap, HeaderValue};
+use axum::http;
 use bytes::Bytes;
 use etcd_proto::etcdserverpb::RangeRequest;
 use http_body_util::BodyExt as _;
+use prost::Message as _;
 use tonic::body::Body;
 use tonic::server::{Grpc, ServerStreamingService, UnaryService};
 use tonic::{Response, Status};
 
 use crate::Api;
 use crate::kv::KvService;
-use crate::limits::MAX_SENT_BYTES;
 use crate::range_answer::RangeAnswer;
 use crate::range_codec::RangeCodec;
 use crate::range_stream::Messages;
 use crate::terms::terms;
+use crate::unary::{self, Opened};
 
 pub(crate) const RANGE: &str = "/etcdserverpb.KV/Range";
 pub(crate) const RANGE_STREAM: &str = "/etcdserverpb.KV/RangeStream";
@@ -34,18 +35,27 @@ pub(crate) async fn serve_range<B>(
     request: http::Request<B>,
 ) -> Result<http::Response<Body>, Infallible>
 where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError> + Send,
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<axum::BoxError> + Send + Unpin,
 {
-    let mut grpc = terms!(Grpc::new(RangeCodec::Unary), api.limits);
-    let mut response = grpc.unary(Range(KvService::new(api)), request).await;
-    Ok(match response.extensions_mut().remove::<Long>() {
-        Some(Long(answer)) => {
-            let answer = Arc::into_inner(answer).expect("nobody else takes it");
-            response.map(|_| in_pieces(answer))
+    let limit = api.limits.max_message_bytes();
+    match unary::open(request, limit, |message| RangeRequest::decode(message).ok()).await {
+        Opened::Simple(request) => {
+            let answer = KvService::new(api).execute_range(request).await;
+            match answer.and_then(sendable) {
+                Ok((answer, len)) if len > LONG_BYTES => Ok(in_pieces(answer)),
+                answer => {
+                    unary::respond(answer.and_then(|(answer, len)| {
+                        unary::message(len, |target| answer.encode(target))
+                    }))
+                }
+            }
         }
-        None => response,
-    })
+        Opened::Other(request) => {
+            let mut grpc = terms!(Grpc::new(RangeCodec::Unary), api.limits);
+            Ok(grpc.unary(Range(KvService::new(api)), *request).await)
+        }
+    }
 }
 
 pub(crate) async fn serve_range_stream<B>(
@@ -61,17 +71,12 @@ where
     Ok(grpc.server_streaming(service, request).await)
 }
 
-/// A long answer on its way around the codec, which would put it into one buffer.
-#[derive(Clone)]
-struct Long(Arc<RangeAnswer>);
-
-/// The body of a call that was answered, with the trailers that say so.
-fn in_pieces(answer: RangeAnswer) -> Body {
+/// A long answer, which never lies in one buffer.
+fn in_pieces(answer: RangeAnswer) -> http::Response<Body> {
     let pieces = answer.into_pieces().map(Ok::<_, Infallible>);
-    let mut trailers = HeaderMap::new();
-    trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
     let body = axum::body::Body::from_stream(futures_util::stream::iter(pieces));
-    Body::new(body.with_trailers(std::future::ready(Some(Ok(trailers)))))
+    let trailers = std::future::ready(Some(Ok(unary::well())));
+    unary::response(Body::new(body.with_trailers(trailers)))
 }
 
 struct Range(KvService);
@@ -82,29 +87,18 @@ impl UnaryService<RangeRequest> for Range {
 
     fn call(&mut self, request: tonic::Request<RangeRequest>) -> Self::Future {
         let service = self.0.clone();
-        Box::pin(async move { bypass(service.execute_range(request).await?) })
+        Box::pin(async move {
+            let (answer, _) = sendable(service.execute_range(request).await?)?;
+            Ok(Response::new(answer))
+        })
     }
 }
 
-/// Lets a long answer pass by the codec.
-fn bypass(answer: RangeAnswer) -> Result<Response<RangeAnswer>, Status> {
+/// An answer and its bytes, if it is not longer than any may be.
+fn sendable(answer: RangeAnswer) -> Result<(RangeAnswer, usize), Status> {
     let len = answer.encoded_len();
-    if len > MAX_SENT_BYTES {
-        return Err(too_long(len));
-    }
-    if len <= LONG_BYTES {
-        return Ok(Response::new(answer));
-    }
-    let mut response = Response::new(RangeAnswer::default());
-    response.extensions_mut().insert(Long(Arc::new(answer)));
-    Ok(response)
-}
-
-/// The words of etcd's library.
-fn too_long(len: usize) -> Status {
-    Status::resource_exhausted(format!(
-        "grpc: trying to send message larger than max ({len} vs. {MAX_SENT_BYTES})"
-    ))
+    unary::check_len(len)?;
+    Ok((answer, len))
 }
 
 struct RangeStream(KvService);

@@ -9,6 +9,7 @@ use etcd_mvcc::{Fields, KeyValues, RangeResult};
 use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use etcd_proto::etcdserverpb::{RangeRequest, RangeStreamResponse, ResponseHeader};
 use etcd_proto::mvccpb::KeyValue;
+use etcd_spans::Step;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -63,9 +64,16 @@ pub(crate) fn check(request: &RangeRequest) -> Result<(), Error> {
 
 /// Reads the range on a thread that may wait for storage, as fast as the client takes it. That the
 /// caller may still read it is asked once more at the end.
-pub(crate) fn start(api: Arc<Api>, request: RangeRequest, caller: Identity) -> Messages {
+pub(crate) fn start(
+    api: Arc<Api>,
+    request: RangeRequest,
+    caller: Identity,
+    step: Option<Step>,
+) -> Messages {
     let (sender, messages) = mpsc::channel(MESSAGES_AHEAD);
     tokio::task::spawn_blocking(move || {
+        // It lasts as long as there is something to send.
+        let _step = step;
         // A receiver that is gone is a client that is gone: nobody is left to tell.
         let is_sorted = request.sort_target != SortTarget::Key as i32 && !request.count_only;
         let result = match is_sorted {

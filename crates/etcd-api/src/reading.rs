@@ -1,7 +1,6 @@
 //! Reads: the barrier before them, and where they run.
 
 use etcd_apply::{Outcome, Views};
-use etcd_figures::Lap;
 use etcd_mvcc::{Content, KeyValues, RangeQuery, RangeResult};
 use etcd_proto::etcdserverpb::range_request::{SortOrder, SortTarget};
 use etcd_proto::etcdserverpb::request_op::Request;
@@ -32,32 +31,34 @@ impl Api {
     /// the clock just before says what it showed, which spares another look.
     pub(crate) async fn read_range(
         &self,
-        request: RangeRequest,
+        request: &RangeRequest,
         begun: Option<Instant>,
     ) -> Result<(RangeResult<KeyValues>, Instant), Error> {
-        let keys = keys_of_range(&self.views, &request);
-        let read = move |views: &Views| {
-            let begun = begun.unwrap_or_else(Instant::now);
-            let result = match keys {
-                ..=INLINE_KEYS => views.stored_range(&request).map(RangeResult::from),
-                _ => views.long_range(&request),
-            };
-            let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Refused };
-            let ended = Instant::now();
-            views.figures.note_range(outcome, ended.saturating_duration_since(begun));
-            Ok((result?, ended))
-        };
-        self.read(keys, read).await
+        let keys = keys_of_range(&self.views, request);
+        if request.range_end.is_empty() {
+            let one = |views: &Views| views.stored_range(request).map(RangeResult::from);
+            return Ok(timed(&self.views, begun, one)?);
+        }
+        if keys <= INLINE_KEYS {
+            return Ok(timed(&self.views, begun, |views| views.long_range(request))?);
+        }
+        let request = request.clone();
+        let long = move |views: &Views| timed(views, begun, |views| views.long_range(&request));
+        self.read(keys, long).await
     }
 
-    /// Executes a read-only txn on this member's state.
-    pub(crate) async fn read_txn(&self, request: TxnRequest) -> Result<TxnResponse, Error> {
+    /// Executes a read-only txn on this member's state, and says when that was done.
+    pub(crate) async fn read_txn(
+        &self,
+        request: TxnRequest,
+        begun: Instant,
+    ) -> Result<(TxnResponse, Instant), Error> {
         let keys = keys_of_txn(&self.views, &request);
         let read = move |views: &Views| {
-            let begun = Lap::begin();
             let response = views.read_txn(&request);
-            views.figures.note_slow(begun.so_far());
-            response
+            let ended = Instant::now();
+            views.figures.note_slow(ended.saturating_duration_since(begun));
+            Ok((response?, ended))
         };
         self.read(keys, read).await
     }
@@ -78,6 +79,20 @@ impl Api {
             Err(_) => Err(Error::Stopped),
         }
     }
+}
+
+/// Notes how long a range takes.
+fn timed<T>(
+    views: &Views,
+    begun: Option<Instant>,
+    read: impl FnOnce(&Views) -> Result<T, etcd_apply::Error>,
+) -> Result<(T, Instant), etcd_apply::Error> {
+    let begun = begun.unwrap_or_else(Instant::now);
+    let result = read(views);
+    let outcome = if result.is_ok() { Outcome::Done } else { Outcome::Refused };
+    let ended = Instant::now();
+    views.figures.note_range(outcome, ended.saturating_duration_since(begun));
+    Ok((result?, ended))
 }
 
 /// About how many keys a range looks at; as many as there can be where that is not known quickly.

@@ -27,6 +27,7 @@ const IN_A_STREAM: &str = "grpc: failed to unmarshal the received message";
 const STREAMS: &[&str] = &[
     "/etcdserverpb.KV/RangeStream",
     "/etcdserverpb.Maintenance/Snapshot",
+    "/grpc.health.v1.Health/Watch",
     "/v3electionpb.Election/Observe",
 ];
 
@@ -35,10 +36,9 @@ pub(crate) fn reword(response: Response<Body>, path: &str) -> Response<Body> {
     if is_unknown(&response) {
         return unknown(path).into_http();
     }
+    let Some(status) = response.extensions().get::<Status>() else { return response };
     let complaint = if STREAMS.contains(&path) { IN_A_STREAM } else { ALONE };
-    let status = response.extensions().get::<Status>();
-    let reworded = status.and_then(|status| in_etcds_words(status, complaint));
-    reworded.map_or(response, Status::into_http)
+    in_etcds_words(status, complaint).map_or(response, Status::into_http)
 }
 
 /// Rewords what the library says of a message in the middle of a stream.

@@ -15,13 +15,13 @@ use etcd_proto::etcdserverpb::kv_server::KvServer;
 use etcd_proto::etcdserverpb::lease_server::LeaseServer;
 use etcd_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use etcd_proto::etcdserverpb::watch_server::WatchServer;
+use etcd_proto::healthpb::health_server::HealthServer;
 use etcd_proto::v3electionpb::election_server::ElectionServer;
 use etcd_proto::v3lockpb::lock_server::LockServer;
+use etcd_spans::{Incoming, Spans};
 use etcd_transport::Connection;
 use tonic::Status;
 use tonic::body::Body;
-use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::{HealthReporter, HealthService};
 use tower_service::Service;
 
 use crate::auth::AuthService;
@@ -29,15 +29,17 @@ use crate::cluster::ClusterService;
 use crate::counted_stream::{Sent, count_bytes, count_request};
 use crate::election::ElectionService;
 use crate::gate;
+use crate::health::HealthService;
 use crate::kv::KvService;
 use crate::lease::LeaseService;
 use crate::lock::LockService;
+use crate::looked_at_answer::Ending;
 use crate::maintenance::MaintenanceService;
 use crate::methods::{BIDI_STREAM, Served, UNARY};
 use crate::metrics::{Call, Method};
 use crate::terms::terms;
 use crate::watch::WatchService;
-use crate::{Api, range_route, rewording, slow, txn_route};
+use crate::{Api, put_route, range_route, rewording, slow, txn_route};
 
 /// The gRPC services of a member, each behind the same gate. A call of anything else is answered
 /// with `Unimplemented`.
@@ -45,8 +47,6 @@ pub fn routes(api: Api) -> Services {
     let api = Arc::new(api);
     let limits = &api.limits;
     let maintenance = MaintenanceService::new(api.clone());
-    // The service named "" is serving from the start: clients are let in only when it is.
-    let health = HealthService::from_health_reporter(HealthReporter::new());
     Services(Arc::new(Stubs {
         kv: terms!(KvServer::new(KvService::new(api.clone())), limits),
         cluster: terms!(ClusterServer::new(ClusterService::new(api.clone())), limits),
@@ -56,7 +56,7 @@ pub fn routes(api: Api) -> Services {
         auth: terms!(AuthServer::new(AuthService::new(api.clone())), limits),
         lock: terms!(LockServer::new(LockService::new(api.clone())), limits),
         election: terms!(ElectionServer::new(ElectionService::new(api.clone())), limits),
-        health: HealthServer::new(health),
+        health: terms!(HealthServer::new(HealthService::new(api.clone())), limits),
         api,
     }))
 }
@@ -67,8 +67,8 @@ pub struct Services(Arc<Stubs>);
 
 impl<B> Service<Request<B>> for Services
 where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError> + Send,
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<axum::BoxError> + Send + Unpin,
 {
     type Response = Response<Sent>;
     type Error = Infallible;
@@ -78,29 +78,11 @@ where
         Poll::Ready(Ok(()))
     }
 
-    /// Lets a call through or refuses it. As in etcd, what the gate refuses is not counted.
     fn call(&mut self, request: Request<B>) -> Answer {
-        let stubs = &*self.0;
-        let method = stubs.api.metrics.method(request.uri().path());
-        let shape = method.map(|method| method.shape());
-        if let Err(refusal) = gate::check(&stubs.api, &request, shape) {
-            return Answer(State::Refused(refusal));
+        match &self.0.api.spans {
+            None => self.0.answer(request),
+            Some(spans) => self.0.answer_looked_at(spans, request),
         }
-        let Some(method) = method else {
-            let path = request.uri().path().to_owned();
-            return Answer(match Served::at(&path) {
-                Some(service) => State::Uncounted(stubs.call(service, request), path),
-                None => State::Refused(rewording::unknown(&path)),
-            });
-        };
-        let call = Call::start(method.clone());
-        let answering = if method.kind == BIDI_STREAM {
-            stubs.call(method.service, count_request(request, method.clone()))
-        } else {
-            method.received();
-            stubs.timed(method, count_bytes(request, method.clone()))
-        };
-        Answer(State::Counted(answering, Some(call)))
     }
 }
 
@@ -119,24 +101,79 @@ struct Stubs {
 }
 
 impl Stubs {
+    /// Lets a call through or refuses it, and has it looked at if somebody wants to know of it.
+    #[cold]
+    fn answer_looked_at<B>(&self, spans: &Spans, mut request: Request<B>) -> Answer
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<axum::BoxError> + Send + Unpin,
+    {
+        // As in etcd of a method that nobody knows there is nothing to tell.
+        if self.api.metrics.method(request.uri().path()).is_none() {
+            return self.answer(request);
+        }
+        let connection = request.extensions().get::<Connection>();
+        let call = Incoming {
+            path: request.uri().path(),
+            headers: request.headers(),
+            listener: connection.map(|connection| &*connection.listener),
+        };
+        let Some(looked_at) = spans.begin(&call) else { return self.answer(request) };
+        looked_at.remark(|| match connection {
+            Some(connection) => format!("from {}", connection.remote),
+            None => "from this member's JSON gateway".to_owned(),
+        });
+        request.extensions_mut().insert(looked_at.clone());
+        let answer = self.answer(request);
+        Answer(State::LookedAt(Box::new(answer), Some(Ending(looked_at))))
+    }
+
+    /// Lets a call through or refuses it. As in etcd, what the gate refuses is not counted.
+    fn answer<B>(&self, request: Request<B>) -> Answer
+    where
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<axum::BoxError> + Send + Unpin,
+    {
+        let method = self.api.metrics.method(request.uri().path());
+        let shape = method.map(|method| method.shape());
+        if let Err(refusal) = gate::check(&self.api, &request, shape) {
+            return Answer(State::Refused(refusal));
+        }
+        let Some(method) = method else {
+            let path = request.uri().path().to_owned();
+            return Answer(match Served::at(&path) {
+                Some(service) => State::Uncounted(self.call(service, request), path),
+                None => State::Refused(rewording::unknown(&path)),
+            });
+        };
+        let call = Call::start(method.clone());
+        let answering = if method.kind == BIDI_STREAM {
+            self.call(method.service, count_request(request, method.clone()))
+        } else {
+            self.timed(method, count_bytes(request, method.clone()))
+        };
+        Answer(State::Counted(answering, Some(call)))
+    }
+
     /// A call that gets one message, told in the log if it takes too long.
     fn timed<B>(&self, method: &Arc<Method>, request: Request<B>) -> Answering
     where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<axum::BoxError> + Send,
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<axum::BoxError> + Send + Unpin,
     {
         if method.kind != UNARY || slow::tells_itself(&method.path) {
             return self.call(method.service, request);
         }
-        let connection = request.extensions().get::<Connection>().cloned();
+        let connection = request.extensions().get::<Connection>();
+        let remote = connection.map(|connection| connection.remote);
         let answering = self.call(method.service, request);
-        slow::timed(self.api.limits.slow_request, method.clone(), connection.as_ref(), answering)
+        slow::timed(self.api.limits.slow_request, method.clone(), remote, answering)
     }
 
     fn call<B>(&self, service: Served, request: Request<B>) -> Answering
     where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<axum::BoxError> + Send,
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<axum::BoxError> + Send + Unpin,
     {
         let api = || self.api.clone();
         match service {
@@ -147,6 +184,7 @@ impl Stubs {
                     Box::pin(range_route::serve_range_stream(api(), request))
                 }
                 txn_route::PATH => Box::pin(txn_route::serve(api(), request)),
+                put_route::PATH => Box::pin(put_route::serve(api(), self.kv.clone(), request)),
                 _ => self.kv.clone().call(request),
             },
             Served::Cluster => self.cluster.clone().call(request),
@@ -174,6 +212,8 @@ enum State {
     /// By a method that etcd does not know.
     Uncounted(Answering, String),
     Counted(Answering, Option<Call>),
+    /// Any of them, of which somebody wants to know how it ends.
+    LookedAt(Box<Answer>, Option<Ending>),
 }
 
 impl Future for Answer {
@@ -191,6 +231,11 @@ impl Future for Answer {
                 let call = call.take().expect("a future that is ready is not polled again");
                 let response = rewording::reword(response, &call.method().path);
                 call.answer(response)
+            }
+            State::LookedAt(answer, ending) => {
+                let response = ready!(Pin::new(answer).poll(cx))?;
+                let ending = ending.take().expect("a future that is ready is not polled again");
+                ending.with(response)
             }
         }))
     }

@@ -7,16 +7,16 @@ use etcd_proto::etcdserverpb::request_op::Request as Operation;
 use etcd_proto::etcdserverpb::response_op::Response as Answer;
 use etcd_proto::etcdserverpb::{
     AlarmRequest, AlarmType, CompactionRequest, DeleteRangeRequest, HashKvRequest,
-    InternalRaftRequest, MemberAddRequest, MemberListRequest, PutRequest, RangeRequest,
-    RequestHeader, RequestOp, StatusRequest, TxnRequest,
+    InternalRaftRequest, MemberListRequest, PutRequest, RangeRequest, RequestHeader, RequestOp,
+    StatusRequest, TxnRequest,
 };
+use etcd_proto::healthpb::HealthCheckRequest;
+use etcd_proto::healthpb::health_client::HealthClient;
 use etcd_proto::membershippb::{Attributes, ClusterMemberAttrSetRequest, ClusterVersionSetRequest};
 use prost::Message as _;
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Status};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_client::HealthClient;
 
 use crate::Limits;
 use crate::harness::{CLUSTER, Harness, MEMBER, Start, get, put};
@@ -236,9 +236,6 @@ async fn members_are_listed_under_a_header_without_revision() {
         assert_eq!(member.peer_urls, ["http://localhost:2380"]);
         assert_eq!(member.client_urls, client_urls);
     }
-    let text = "unknown method MemberAdd for service etcdserverpb.Cluster";
-    let added = harness.cluster().member_add(MemberAddRequest::default()).await;
-    check(added, Code::Unimplemented, text);
 }
 
 #[tokio::test]
@@ -352,14 +349,6 @@ async fn a_learner_serves_its_status_and_serializable_ranges_only() {
     check(harness.cluster().member_list(MemberListRequest::default()).await, code, text);
     let mut health = HealthClient::new(harness.router.clone());
     check(health.check(HealthCheckRequest::default()).await, code, text);
-}
-
-#[tokio::test]
-async fn the_health_service_serves() {
-    let harness = Harness::alone().await;
-    let mut health = HealthClient::new(harness.router.clone());
-    let response = health.check(HealthCheckRequest::default()).await.expect("a check");
-    assert_eq!(response.get_ref().status(), tonic_health::ServingStatus::Serving.into());
 }
 
 #[tokio::test]

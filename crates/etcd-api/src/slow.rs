@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use etcd_proto::etcdserverpb::request_op::Request as Op;
 use etcd_proto::etcdserverpb::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest};
-use etcd_transport::{Connection, Remote};
+use etcd_transport::Remote;
 use prost::Message as _;
 use tokio::time::Instant;
 use tracing::Level;
@@ -33,7 +33,7 @@ pub(crate) struct Timing<'c> {
 
 /// What was asked; the values of keys are never told.
 pub(crate) enum Asked<'c> {
-    Range(RangeRequest),
+    Range(&'c RangeRequest),
     Put(&'c PutRequest),
     DeleteRange { key: Bytes, range_end: Bytes, bytes: usize },
     Txn { compares: usize, success: usize, failure: usize, first_key: Option<Bytes> },
@@ -56,10 +56,10 @@ impl<'c> Timing<'c> {
         Timing { limit, begun, path, caller, asked: Some(asked) }
     }
 
-    /// There is an answer, whose sizes are only asked for when they are told.
-    pub(crate) fn answered(mut self, sizes: impl FnOnce() -> Sizes) {
+    /// There is an answer since then; its sizes are only asked for when they are told.
+    pub(crate) fn answered(mut self, ended: Instant, sizes: impl FnOnce() -> Sizes) {
         let asked = self.asked.take();
-        let spent = self.begun.elapsed();
+        let spent = ended.saturating_duration_since(self.begun);
         if is_told(spent, self.limit) {
             self.tell(spent, asked.map(|asked| (asked, sizes())));
         }
@@ -87,11 +87,10 @@ impl Drop for Timing<'_> {
 pub(crate) fn timed(
     limit: Duration,
     method: Arc<Method>,
-    connection: Option<&Connection>,
+    remote: Option<Remote>,
     answering: Answering,
 ) -> Answering {
     let begun = Instant::now();
-    let remote = connection.map(|connection| connection.remote);
     Box::pin(async move {
         let response = answering.await;
         let spent = begun.elapsed();
@@ -271,7 +270,7 @@ mod tests {
             ..Default::default()
         };
         let told = "key:\"a\" range_end:\"\\x00\" limit:3 serializable:true";
-        assert_eq!(Asked::Range(range).to_string(), told);
+        assert_eq!(Asked::Range(&range).to_string(), told);
         let delete = DeleteRangeRequest { key: bytes("b"), ..Default::default() };
         assert_eq!(Asked::delete_range(&delete).to_string(), "key:\"b\"");
         let op = |put| etcd_proto::etcdserverpb::RequestOp { request: Some(Op::RequestPut(put)) };

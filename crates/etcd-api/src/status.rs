@@ -1,5 +1,6 @@
 //! What a member says of itself when asked for its status.
 
+use etcd_apply::Version;
 use etcd_proto::etcdserverpb::{AlarmMember, AlarmType, DowngradeInfo, StatusResponse};
 
 use crate::{Api, Error};
@@ -24,13 +25,17 @@ pub(crate) fn status(api: &Api) -> StatusResponse {
         errors: errors.collect(),
         db_size_in_use: bytes(sizes.in_use),
         is_learner: api.is_learner(),
-        storage_version: match cluster.version {
-            Some(_) => api.versions.storage.to_owned(),
-            None => String::new(),
-        },
+        storage_version: text_of(cluster.storage_version()),
         db_size_quota: api.views.quota.limit_bytes(),
-        downgrade_info: Some(DowngradeInfo::default()),
+        downgrade_info: Some(DowngradeInfo {
+            enabled: cluster.downgrade.target.is_some(),
+            target_version: text_of(cluster.downgrade.target),
+        }),
     }
+}
+
+fn text_of(version: Option<Version>) -> String {
+    version.map(|version| version.to_string()).unwrap_or_default()
 }
 
 /// An alarm in protobuf's text format, in which zero fields are left out.

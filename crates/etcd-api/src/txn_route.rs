@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::body::HttpBody;
 use axum::http;
-use bytes::Bytes;
-use etcd_nesting::Deep;
+use bytes::{BufMut as _, Bytes};
+use etcd_nesting::{Deep, decode_txn, encode};
 use etcd_proto::etcdserverpb::{TxnRequest, TxnResponse};
 use tonic::body::Body;
 use tonic::server::{Grpc, UnaryService};
@@ -18,6 +18,7 @@ use crate::Api;
 use crate::kv::KvService;
 use crate::terms::terms;
 use crate::txn_codec::TxnCodec;
+use crate::unary::{self, Opened};
 
 pub(crate) const PATH: &str = "/etcdserverpb.KV/Txn";
 
@@ -26,11 +27,23 @@ pub(crate) async fn serve<B>(
     request: http::Request<B>,
 ) -> Result<http::Response<Body>, Infallible>
 where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError> + Send,
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<axum::BoxError> + Send + Unpin,
 {
-    let mut grpc = terms!(Grpc::new(TxnCodec), api.limits);
-    Ok(grpc.unary(Txn(KvService::new(api)), request).await)
+    let limit = api.limits.max_message_bytes();
+    match unary::open(request, limit, |message| decode_txn(message).ok()).await {
+        Opened::Simple(request) => {
+            let answer = KvService::new(api).execute_txn(request).await;
+            unary::respond(answer.and_then(|response| {
+                let message = encode(&**response.get_ref());
+                unary::message(message.len(), |target| target.put_slice(&message))
+            }))
+        }
+        Opened::Other(request) => {
+            let mut grpc = terms!(Grpc::new(TxnCodec), api.limits);
+            Ok(grpc.unary(Txn(KvService::new(api)), *request).await)
+        }
+    }
 }
 
 struct Txn(KvService);

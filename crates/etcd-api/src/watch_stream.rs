@@ -1,6 +1,7 @@
 //! One call of Watch: requests that make and end watchers, and the responses of all of them.
 
 use std::collections::{HashMap, VecDeque};
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +10,14 @@ use etcd_mvcc::KeyRange;
 use etcd_proto::etcdserverpb::watch_create_request::FilterType;
 use etcd_proto::etcdserverpb::watch_request::RequestUnion;
 use etcd_proto::etcdserverpb::{WatchCreateRequest, WatchRequest, WatchResponse};
+use etcd_spans::LongStep;
 use etcd_watch::{Begun, Changed, Feed, Filter, Interest, Told};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tonic::{Code, Status, Streaming};
 
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::looked_at;
 use crate::metrics::Streams;
 use crate::require_leader::Ending;
 use crate::watch_response::{events, fragments};
@@ -38,6 +41,8 @@ pub(crate) struct WatchStream {
     /// `None` when the client has nothing more to ask: what it asked for goes on.
     requests: Option<Streaming<WatchRequest>>,
     watchers: HashMap<i64, Wishes>,
+    /// Those of the call that is looked at: each lasts as long as its watcher.
+    steps: HashMap<i64, LongStep>,
     /// What is said next.
     responses: VecDeque<WatchResponse>,
     progress: Interval,
@@ -82,6 +87,7 @@ impl WatchStream {
             feed,
             requests: Some(requests),
             watchers: HashMap::new(),
+            steps: HashMap::new(),
             responses: VecDeque::new(),
             progress,
             ending,
@@ -139,6 +145,7 @@ impl WatchStream {
     }
 
     async fn create(&mut self, request: WatchCreateRequest) {
+        let told = self.api.looked_at(&self.caller).map(|_| looked_at::watch(&request));
         let wishes = Wishes {
             previous: request.prev_kv,
             fragments: request.fragment,
@@ -147,6 +154,9 @@ impl WatchStream {
         let response = match self.begin(request).await {
             Ok(Begun { id, revision }) => {
                 self.watchers.insert(id, wishes);
+                let call = self.api.looked_at(&self.caller);
+                let step = call.zip(told).map(|(call, told)| call.long_step("watch", told));
+                self.steps.extend(step.map(|step| (id, step)));
                 let response = WatchResponse { watch_id: id, ..self.response(revision) };
                 WatchResponse { created: true, ..response }
             }
@@ -186,6 +196,7 @@ impl WatchStream {
     fn cancel(&mut self, id: i64) {
         if let Some(revision) = self.feed.cancel(id) {
             self.watchers.remove(&id);
+            self.steps.remove(&id);
             let response = self.response(revision);
             self.responses.push_back(WatchResponse { watch_id: id, canceled: true, ..response });
         }
@@ -296,9 +307,11 @@ async fn permit(api: &Api, caller: &Caller, key: &[u8], range_end: &[u8]) -> Res
     })
 }
 
-/// Whether a stream broke by itself: its client neither left nor ran out of time.
+/// Whether a stream broke by itself: its client neither left nor ran out of time. A client leaves as
+/// well by losing its connection, of which the transport's error is the source of the status.
 pub(crate) fn is_failure(status: &Status) -> bool {
-    !matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded)
+    let is_left = matches!(status.code(), Code::Cancelled | Code::DeadlineExceeded);
+    !is_left && status.source().is_none()
 }
 
 /// Waits for the client's next request; `None` at the end of them, and then for ever.

@@ -1,10 +1,12 @@
 //! What is counted and timed of the calls of clients, beside what the gRPC library would.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use etcd_apply::{Kind, Outcome};
 use etcd_figures::{Count, Histogram, Histograms, Scale};
+use parking_lot::Mutex;
 
 use crate::metrics::families::Page;
 
@@ -58,6 +60,8 @@ pub(crate) struct CallFigures {
     pub(crate) leases_expired: Count,
     /// Learners that this member has made voters.
     pub(crate) learners_promoted: Count,
+    /// Those that it has not, by the reason.
+    promotions_failed: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Default for CallFigures {
@@ -73,6 +77,7 @@ impl Default for CallFigures {
             progress_responses: Histogram::new(SCALE),
             leases_expired: Count::new(),
             learners_promoted: Count::new(),
+            promotions_failed: Mutex::default(),
         }
     }
 }
@@ -110,6 +115,11 @@ impl CallFigures {
         self.unversioned[shape].raise();
     }
 
+    /// A learner was not promoted for this reason, of which there are few.
+    pub(crate) fn count_failed_promotion(&self, reason: String) {
+        *self.promotions_failed.lock().entry(reason).or_default() += 1;
+    }
+
     /// A stream broke that nobody meant to end.
     pub(crate) fn count_failed_stream(&self, streaming: Streams) {
         self.failed_streams[streaming as usize].raise();
@@ -128,6 +138,12 @@ impl CallFigures {
         page.counter("etcd_debugging_server_lease_expired_total", expired, &self.leases_expired);
         let promoted = "Learners that this member has made voters.";
         page.counter("etcd_server_learner_promote_successes", promoted, &self.learners_promoted);
+        let failed = self.promotions_failed.lock();
+        page.counters(
+            "etcd_server_learner_promote_failures",
+            "Learners that this member was to make voters, and did not.",
+            failed.iter().map(|(reason, count)| (vec![("Reason", &**reason)], *count)),
+        );
     }
 
     fn write_calls(&self, page: &mut Page) {

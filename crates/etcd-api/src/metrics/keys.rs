@@ -140,14 +140,14 @@ fn success(outcome: Outcome) -> &'static str {
 
 fn write_cluster(views: &Views, page: &mut Page) {
     let cluster = views.cluster();
-    let version = cluster.version.as_deref().map(|version| {
-        let mut dots = version.match_indices('.').map(|(at, _)| at);
-        &version[..dots.nth(1).unwrap_or(version.len())]
-    });
+    let present = cluster.version_number();
+    let former = views.figures.versions().into_iter().filter(|former| Some(*former) != present);
+    let versions = former.map(|former| (former.short(), 0.0));
+    let versions: Vec<_> = versions.chain(present.map(|present| (present.short(), 1.0))).collect();
     page.gauges(
         "etcd_cluster_version",
-        "The version that all members speak.",
-        version.map(|version| (vec![("cluster_version", version)], 1.0)),
+        "The version that all members speak, and those that they spoke before.",
+        versions.iter().map(|(version, value)| (vec![("cluster_version", &**version)], *value)),
     );
     let alarms = cluster.alarms.iter().map(|alarm| {
         let kind = AlarmType::try_from(alarm.alarm).map_or("UNKNOWN", |kind| kind.as_str_name());
