@@ -1,31 +1,28 @@
-//! `/debug/vars` and, where they are wanted, the profiles at `/debug/pprof/`.
+//! `/debug/vars` and, where they are wanted, the profiles at `/debug/pprof/` and the pages on requests.
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
+use etcd_spans::Recent;
 use http::{StatusCode, header};
 use rustix::process::{Resource, getrlimit};
 use serde_json::json;
 
-use crate::debug_profile;
 use crate::routes::{get, text};
 use crate::{Facts, Profiling};
+use crate::{debug_events, debug_heap, debug_profile, debug_requests, paths};
 
 /// What Go's profiler has and this server has not, with the reason.
 const WITHOUT: &[(&str, &str)] = &[
-    ("allocs", HEAP),
+    ("allocs", "what was freed again is not remembered; heap has what is in use"),
     ("block", "there are no goroutines whose waiting is sampled"),
     ("goroutine", "there are no goroutines"),
-    ("heap", HEAP),
     ("mutex", "there are no goroutines whose waiting is sampled"),
     ("symbol", "profiles come with their symbols"),
     ("threadcreate", "threads are made once, at the start"),
     ("trace", "there is no tracer of Go's kind; see --enable-distributed-tracing"),
 ];
-
-const HEAP: &str = "the allocator was built without sampling, which would cost every allocation; \
-                    process_resident_memory_bytes in /metrics tells the whole";
 
 /// The routes that are served.
 pub(crate) fn routes(profiling: Profiling) -> Router<Facts> {
@@ -34,13 +31,23 @@ pub(crate) fn routes(profiling: Profiling) -> Router<Facts> {
         return router;
     }
     let router = router
+        .route("/debug/pprof", any(paths::to_folder))
         .route("/debug/pprof/", any(index))
         .route("/debug/pprof/cmdline", any(command_line))
+        .route("/debug/pprof/heap", any(heap))
         .route("/debug/pprof/profile", any(profile));
     WITHOUT.iter().fold(router, |router, (name, reason)| {
         let refuse = async move || text(StatusCode::NOT_IMPLEMENTED, format!("{name}: {reason}\n"));
         router.route(&format!("/debug/pprof/{name}"), any(refuse))
     })
+}
+
+/// The pages on requests and events, where they are remembered.
+pub(crate) fn remembered(recent: Recent) -> Router<Facts> {
+    Router::new()
+        .route("/debug/requests", any(debug_requests::requests))
+        .route("/debug/events", any(debug_events::events))
+        .with_state(recent)
 }
 
 /// What expvar shows of etcd, as far as it has a meaning here.
@@ -66,6 +73,7 @@ async fn index() -> Response {
         StatusCode::OK,
         "Profiles of this process:\n\
          profile?seconds=30  where it spends its CPU time, in pprof's format\n\
+         heap                who allocated the memory that is in use, in pprof's format\n\
          cmdline             its command line\n",
     )
 }
@@ -80,19 +88,28 @@ async fn profile(RawQuery(query): RawQuery) -> Response {
     let seconds = query.split('&').find_map(|pair| pair.strip_prefix("seconds="));
     let seconds = seconds.and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
     match debug_profile::of_cpu(seconds).await {
-        Ok(bytes) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/octet-stream"),
-                (header::CONTENT_DISPOSITION, "attachment; filename=\"profile\""),
-                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            ];
-            (headers, bytes).into_response()
-        }
+        Ok(bytes) => download("profile", bytes),
         Err(reason) => {
             let body = format!("Could not enable CPU profiling: {reason}\n");
             text(StatusCode::INTERNAL_SERVER_ERROR, body)
         }
     }
+}
+
+async fn heap() -> Response {
+    match debug_heap::of_memory().await {
+        Ok(bytes) => download("heap", bytes),
+        Err(reason) => text(StatusCode::NOT_IMPLEMENTED, format!("heap: {reason}\n")),
+    }
+}
+
+fn download(name: &str, bytes: Vec<u8>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    (headers, bytes).into_response()
 }
 
 fn arguments() -> Vec<String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use etcd_apply::{Reply, Views};
 use etcd_membership::ClusterId;
 use etcd_raft::Raft;
+use etcd_spans::Recent;
 use prometheus::Registry;
 
 use crate::Looks;
@@ -24,6 +25,8 @@ pub struct Facts {
     pub registry: Registry,
     /// What is counted of those who look.
     pub looks: Looks,
+    /// What is remembered of requests, if they are.
+    pub recent: Option<Recent>,
     /// Whether profiles are made for whoever asks.
     pub profiling: Profiling,
     /// The version of etcd that this server behaves like, as "3.7.1".

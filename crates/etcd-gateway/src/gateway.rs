@@ -22,6 +22,7 @@ use crate::bindings::{self, Binding};
 use crate::call::{Answer, Next, Services, call};
 use crate::messages::frame;
 use crate::metadata::{self, Metadata};
+use crate::paths;
 use crate::printing::print;
 use crate::refusal::{JSON, Refusal};
 use crate::values::{Value, Values};
@@ -56,6 +57,7 @@ impl Gateway {
     /// Everything under `/v3/`, and under the name that it had before.
     pub(crate) fn routes<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         Router::new()
+            .route("/v3", any(paths::to_folder))
             .route("/v3/", any(serve))
             .route("/v3/{*path}", any(serve))
             .route("/v3beta/", any(serve))

@@ -8,6 +8,8 @@
 //! [`Gateway`] is etcd's JSON gateway: it makes each request under `/v3/` a call of the member's
 //! own gRPC services, and the answer JSON again, by the messages' descriptors alone.
 //!
+//! [`sample_memory`] has the allocator remember who allocates, for profiles of memory.
+//!
 //! Never in this crate: a second way to reach the state, or to change it.
 
 mod looks;
@@ -18,7 +20,10 @@ mod health;
 mod probes;
 mod metrics;
 mod members;
+mod promote;
+mod downgrade;
 mod hash_kv;
+mod paths;
 mod access;
 mod refusal;
 mod scanner;
@@ -35,6 +40,10 @@ mod call;
 mod gateway;
 mod websocket;
 mod debug_profile;
+mod debug_heap;
+mod html;
+mod debug_requests;
+mod debug_events;
 mod debug;
 mod routes;
 
@@ -42,6 +51,7 @@ mod routes;
 mod transcription_tests;
 
 pub use access::Access;
+pub use debug_heap::sample_memory;
 pub use facts::{Facts, Profiling};
 pub use gateway::Gateway;
 pub use looks::Looks;

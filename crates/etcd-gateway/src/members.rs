@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::Facts;
 
 /// The header that names the cluster on etcd's peer endpoints.
-const CLUSTER_ID: &str = "x-etcd-cluster-id";
+pub(crate) const CLUSTER_ID: &str = "x-etcd-cluster-id";
 
 pub(crate) async fn members(State(facts): State<Facts>) -> Response {
     let records = facts.views.cluster();

@@ -1,35 +1,45 @@
 //! Which path leads where.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::handler::Handler;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, on};
-use http::{StatusCode, header};
+use etcd_membership::MemberId;
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, StatusCode, header};
+use tonic::Status;
 
+use crate::downgrade::downgrade_enabled;
 use crate::hash_kv::hash_kv;
 use crate::health::health;
 use crate::members::members;
 use crate::metrics::metrics;
 use crate::probes::{livez, livez_check, readyz, readyz_check};
+use crate::promote::{self, Promote};
 use crate::version::version;
 use crate::{Access, Facts, Gateway};
-use crate::{access, debug};
+use crate::{access, debug, paths};
 
 /// For the client listeners. Without a gateway nothing is served as JSON.
 pub fn client_routes(facts: Facts, access: Access, gateway: Option<Gateway>) -> Router {
     observation()
         .route("/version", get(version))
         .merge(debug::routes(facts.profiling))
+        .merge(facts.recent.clone().map(debug::remembered).unwrap_or_default())
         .merge(gateway.map(Gateway::routes).unwrap_or_default())
         .fallback(not_found)
+        .layer(middleware::from_fn(paths::check))
         .layer(middleware::from_fn_with_state(access, access::check))
         .with_state(facts)
 }
 
 /// For listeners of those who only look on, in no other network than they.
 pub fn metrics_routes(facts: Facts) -> Router {
-    observation().fallback(not_found).with_state(facts)
+    let router = observation().fallback(not_found);
+    router.layer(middleware::from_fn(paths::check)).with_state(facts)
 }
 
 fn observation() -> Router<Facts> {
@@ -42,13 +52,25 @@ fn observation() -> Router<Facts> {
         .route("/readyz/{check}", get(readyz_check))
 }
 
-/// For the peer listener.
-pub fn peer_routes(facts: Facts) -> Router {
+/// For the peer listener. `promote` makes a voter of a learner, in the name of whoever has the
+/// token.
+pub fn peer_routes(
+    facts: Facts,
+    promote: impl Fn(MemberId, Option<HeaderValue>) -> BoxFuture<'static, Result<(), Status>>
+    + Send
+    + Sync
+    + 'static,
+) -> Router {
+    let promote: Promote = Arc::new(promote);
+    let promoting = move |facts, id, headers| promote::promote(promote.clone(), facts, id, headers);
     Router::new()
+        .route("/members/promote/{id}", post(promoting))
+        .route("/downgrade/enabled", get(downgrade_enabled))
         .route("/members", get(members))
         .route("/members/hashkv", get(hash_kv))
         .route("/version", get(version))
         .fallback(not_found)
+        .layer(middleware::from_fn(paths::check))
         .with_state(facts)
 }
 
@@ -57,14 +79,23 @@ pub(crate) fn get<T: 'static>(handler: impl Handler<T, Facts>) -> MethodRouter<F
     on(MethodFilter::GET, handler).on(MethodFilter::HEAD, not_allowed).fallback(not_allowed)
 }
 
+/// The same of POST.
+fn post<T: 'static>(handler: impl Handler<T, Facts>) -> MethodRouter<Facts> {
+    on(MethodFilter::POST, handler).fallback(|| async { refused_but("POST") })
+}
+
 /// Go's answer to a path that nothing serves.
 pub(crate) async fn not_found() -> Response {
     text(StatusCode::NOT_FOUND, "404 page not found\n")
 }
 
 async fn not_allowed() -> Response {
+    refused_but("GET")
+}
+
+fn refused_but(method: &'static str) -> Response {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
-    response.headers_mut().insert(header::ALLOW, http::HeaderValue::from_static("GET"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(method));
     response
 }
 

@@ -15,10 +15,11 @@ pub(crate) struct Version {
 }
 
 pub(crate) async fn version(State(facts): State<Facts>) -> Json<Version> {
-    let decided = facts.views.cluster().version.clone();
+    let cluster = facts.views.cluster();
+    let storage = cluster.storage_version().map(|version| version.to_string());
     Json(Version {
         etcdserver: facts.server_version,
-        etcdcluster: decided.clone().unwrap_or_else(|| "not_decided".to_owned()),
-        storage: decided.unwrap_or_else(|| "unknown".to_owned()),
+        etcdcluster: cluster.version.clone().unwrap_or_else(|| "not_decided".to_owned()),
+        storage: storage.unwrap_or_else(|| "unknown".to_owned()),
     })
 }
