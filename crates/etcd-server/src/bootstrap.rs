@@ -3,30 +3,25 @@
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
-use etcd_apply::Views;
-use etcd_config::{Clustering, Discovery, Hazards, InitialClusterState};
+use etcd_apply::Version;
+use etcd_config::{Clustering, Discovery, InitialClusterState};
 use etcd_membership::{
     ClusterId, InitialCluster, Member, MemberId, Members, PeerUrls, cluster_id, take_over_ids,
 };
 use etcd_raft::{Membership, RaftMember};
 use etcd_transport::Dialer;
 
-use crate::data_directory::Identity;
+use crate::data_directory::{Beginning, Identity};
 use crate::peers::{self, Answer};
+use crate::version::{CLUSTER_VERSION, MIN_CLUSTER_VERSION};
 use crate::{Error, discovery, srv};
 
 /// How long each peer of a new cluster is asked whether this member was there before (etcd: 1 s).
 const NEW_LIMIT: Duration = Duration::from_secs(1);
 /// How long each peer of a running cluster is asked for its members (etcd: 10 s).
 const JOIN_LIMIT: Duration = Duration::from_secs(10);
-
-/// What the start of a member begins with.
-#[derive(Debug)]
-pub(crate) struct Beginning {
-    pub(crate) identity: Identity,
-    /// The founding members; `None` when the log knows better or the leader will tell.
-    pub(crate) founders: Option<Membership>,
-}
+/// How long each is asked for its cluster's version (etcd: its request limit).
+const VERSION_LIMIT: Duration = Duration::from_secs(7);
 
 /// Decides how a member without data begins.
 pub(crate) async fn decide(
@@ -34,6 +29,7 @@ pub(crate) async fn decide(
     clustering: &Clustering,
     discovery: &Discovery,
     dialer: &Dialer,
+    max_learners: usize,
 ) -> Result<Beginning, Error> {
     if discovery.discovery_endpoints.is_empty() {
         let advertised = &clustering.initial_advertise_peer_urls;
@@ -45,7 +41,7 @@ pub(crate) async fn decide(
         let initial = InitialCluster::parse(&text).map_err(setting_up)?;
         return match clustering.initial_cluster_state {
             InitialClusterState::New => found(name, clustering, &initial, dialer).await,
-            InitialClusterState::Existing => join(name, &initial, dialer).await,
+            InitialClusterState::Existing => join(name, &initial, dialer, max_learners).await,
         };
     }
     if clustering.initial_cluster_state == InitialClusterState::Existing {
@@ -75,27 +71,6 @@ async fn discover(
     let members = initial.members(token)?;
     let identity = Identity { member: named(&members, name)?.id, cluster: cluster_of(&members) };
     Ok(Beginning { identity, founders: Some(founders(&members)) })
-}
-
-/// How a member with data goes on: as its log says. Only if it stopped before its log held anything
-/// are the founders needed again, and only if the configuration still names them.
-pub(crate) fn resume(identity: Identity, clustering: &Clustering) -> Beginning {
-    let initial = InitialCluster::parse(&clustering.initial_cluster);
-    let members = initial.and_then(|initial| initial.members(&clustering.initial_cluster_token));
-    let members = members.ok().filter(|members| cluster_of(members) == identity.cluster);
-    Beginning { identity, founders: members.as_ref().map(founders) }
-}
-
-/// A cluster of one is what `--force-new-cluster` makes; of more members it cannot be made yet.
-pub(crate) fn check_forced(hazards: &Hazards, views: &Views) -> Result<(), Error> {
-    let members = views.cluster().members.len();
-    if !hazards.force_new_cluster || members <= 1 {
-        return Ok(());
-    }
-    Err(Error::Configuration(format!(
-        "--force-new-cluster cannot make a cluster of one out of one of {members} members yet: \
-         start as many of its members as make a majority, or start a new cluster from a snapshot"
-    )))
 }
 
 async fn found(
@@ -137,7 +112,12 @@ async fn refuse_second_start(
     Ok(())
 }
 
-async fn join(name: &str, initial: &InitialCluster, dialer: &Dialer) -> Result<Beginning, Error> {
+async fn join(
+    name: &str,
+    initial: &InitialCluster,
+    dialer: &Dialer,
+    max_learners: usize,
+) -> Result<Beginning, Error> {
     initial.check_existing(name)?;
     let own = initial.get(name).expect("check_existing found the name").clone().into_vec();
     let others = initial.iter().filter(|(other, _)| *other != name);
@@ -163,8 +143,36 @@ async fn join(name: &str, initial: &InitialCluster, dialer: &Dialer) -> Result<B
             local.id
         )));
     }
+    check_versions(dialer, &others).await?;
+    if members.iter().filter(|member| member.is_learner).count() > max_learners {
+        return Err(etcd_membership::Error::TooManyLearners.into());
+    }
     let identity = Identity { member: local.id, cluster: answer.cluster };
     Ok(Beginning { identity, founders: None })
+}
+
+/// A member speaks with clusters of its own version and of lower ones: all that can be asked must be
+/// of one of these, and somebody must say so.
+async fn check_versions(dialer: &Dialer, others: &[&Member]) -> Result<(), Error> {
+    let known = |text| Version::parse(text).expect("this program's own versions are versions");
+    let spoken = known(MIN_CLUSTER_VERSION)..=known(CLUSTER_VERSION);
+    let mut is_told = false;
+    for other in others {
+        let Some(told) = peers::cluster_version(dialer, other, VERSION_LIMIT).await else {
+            continue;
+        };
+        // A cluster that has not agreed on one says so in words.
+        let Some(version) = Version::parse(&told) else { continue };
+        if !spoken.contains(&version) {
+            is_told = false;
+            break;
+        }
+        is_told = true;
+    }
+    match is_told {
+        true => Ok(()),
+        false => Err(Error::Configuration("incompatible with current running cluster".to_owned())),
+    }
 }
 
 fn cluster_of(members: &Members) -> ClusterId {
@@ -174,7 +182,7 @@ fn cluster_of(members: &Members) -> ClusterId {
 fn founders(members: &Members) -> Membership {
     let members = members.iter().map(|member| {
         let peer_urls = member.peer_urls.clone();
-        (member.id, RaftMember { peer_urls, is_learner: member.is_learner })
+        (member.id, RaftMember { peer_urls, ..RaftMember::default() })
     });
     Membership { members: members.collect(), ..Membership::default() }
 }

@@ -33,14 +33,16 @@ impl ClientDoors {
                  url {url}: give each a port of its own"
             )));
         }
-        let bind = |urls: &[Url]| -> Result<ClientListener, Error> {
-            Ok(ClientListener::bind(options(member, urls, tls.clone())?)?)
-        };
-        let bind_any = |urls: &[Url]| (!urls.is_empty()).then(|| bind(urls)).transpose();
+        let options = |urls| options(member, urls, tls.clone());
+        let bind = |urls| Ok::<_, Error>(ClientListener::bind(options(urls)?)?);
+        // As in etcd only here: whoever looks on must come from where its certificate says.
+        let bind_checking =
+            |urls| Ok::<_, Error>(ClientListener::bind_checking_names(options(urls)?)?);
+        let metrics = &monitoring.listen_metrics_urls;
         Ok(ClientDoors {
             main: bind(main)?,
-            http: bind_any(http)?,
-            metrics: bind_any(&monitoring.listen_metrics_urls)?,
+            http: (!http.is_empty()).then(|| bind(http)).transpose()?,
+            metrics: (!metrics.is_empty()).then(|| bind_checking(metrics)).transpose()?,
         })
     }
 

@@ -103,6 +103,7 @@ impl Service {
             connect_timeout: discovery.discovery_dial_timeout,
             keepalive_interval: discovery.discovery_keepalive_time,
             keepalive_timeout: discovery.discovery_keepalive_timeout,
+            ..DialOptions::default()
         });
         let user = (!discovery.discovery_user.is_empty()).then(|| AuthenticateRequest {
             name: discovery.discovery_user.clone(),

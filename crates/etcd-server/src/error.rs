@@ -12,6 +12,9 @@ pub enum Error {
     /// The first members could not find each other.
     #[error("{0}")]
     Discovery(String),
+    /// The member that starts was removed from its cluster before.
+    #[error("the member has been permanently removed from the cluster")]
+    Removed,
     /// A listener, a certificate or a peer.
     #[error(transparent)]
     Transport(#[from] etcd_transport::Error),

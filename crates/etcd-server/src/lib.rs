@@ -19,10 +19,12 @@ mod srv;
 mod bootstrap;
 mod settings;
 mod memory;
-mod slow_apply;
 mod corruption;
+mod spans;
+mod noted_applier;
 mod client_doors;
 mod publish;
+mod versions;
 mod server;
 mod process;
 

@@ -20,6 +20,8 @@ pub(crate) struct Answer {
 #[derive(Debug, Deserialize)]
 struct VersionBody {
     etcdserver: String,
+    #[serde(default)]
+    etcdcluster: String,
 }
 
 /// The members as each reachable one of `peers` knows them.
@@ -57,11 +59,24 @@ pub(crate) async fn ask_first(
 
 /// The server version of a member, as "3.7.1".
 pub(crate) async fn version(dialer: &Dialer, peer: &Member, limit: Duration) -> Option<String> {
+    Some(versions(dialer, peer, limit).await?.etcdserver)
+}
+
+/// The version of a member's cluster, as "3.7.0" or, before there is one, in words.
+pub(crate) async fn cluster_version(
+    dialer: &Dialer,
+    peer: &Member,
+    limit: Duration,
+) -> Option<String> {
+    Some(versions(dialer, peer, limit).await?.etcdcluster)
+}
+
+async fn versions(dialer: &Dialer, peer: &Member, limit: Duration) -> Option<VersionBody> {
     for url in &peer.peer_urls {
         if let Ok(answer) = dialer.get(url, "/version", limit).await
             && let Ok(version) = serde_json::from_slice::<VersionBody>(answer.body())
         {
-            return Some(version.etcdserver);
+            return Some(version);
         }
     }
     None

@@ -19,6 +19,8 @@ enum Ending {
     Signal(i32),
     /// By a failure, which was logged.
     Failure,
+    /// By its removal from the cluster.
+    Removal,
 }
 
 /// Runs a member as this process, with its arguments and environment, until it ends.
@@ -66,6 +68,7 @@ fn start(config: Config, warnings: Vec<Warning>) -> ExitCode {
     };
     match ending {
         Ending::Failure => ExitCode::FAILURE,
+        Ending::Removal => ExitCode::SUCCESS,
         Ending::Signal(signal) => end_by(signal),
     }
 }
@@ -98,6 +101,10 @@ async fn serve(config: Config) -> Ending {
             Ending::Signal(signal)
         }
         error = server.failed() => fail(&error),
+        () = server.removed() => {
+            server.stop().await;
+            Ending::Removal
+        }
     }
 }
 

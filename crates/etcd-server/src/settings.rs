@@ -1,19 +1,22 @@
 //! What the configuration says, in the words of each component.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_api::{Detail, Feature, LeaseOptions, Retention};
+use etcd_api::{
+    Defragmenting, Detail, Feature, LeaseOptions, Overload, Reconfiguration, Retention, Strictness,
+};
 use etcd_config::{
-    AutoCompaction, Clustering, Hazards, LogLevel, Logging, Member, Monitoring, Tuning,
+    Address, AutoCompaction, Clustering, Hazards, LogLevel, Logging, Member, Monitoring, Tuning,
+    Url,
 };
 use etcd_gateway::Profiling;
 use etcd_raft::{Connect, Options};
 use etcd_transport::{ClientTls, DialOptions, Dialer, ListenOptions, ServerTls};
 
 use crate::Error;
-use crate::bootstrap::Beginning;
-use crate::data_directory::Places;
+use crate::data_directory::{Beginning, Places};
 use crate::limits::SHUTDOWN_GRACE;
 use crate::version::ETCD_VERSION;
 
@@ -46,9 +49,35 @@ pub(crate) fn peer_options(member: &Member, tls: Option<ServerTls>) -> ListenOpt
     }
 }
 
-pub(crate) fn dial_options(member: &Member, tls: Option<ClientTls>) -> DialOptions {
+pub(crate) fn dial_options(
+    member: &Member,
+    clustering: &Clustering,
+    tls: Option<ClientTls>,
+) -> DialOptions {
     let connect_timeout = DIAL_TIME + member.election_timeout;
-    DialOptions { tls, connect_timeout, ..DialOptions::default() }
+    let local_address = match member.feature_gates.set_member_local_addr {
+        true => local_address(&clustering.initial_advertise_peer_urls),
+        false => None,
+    };
+    DialOptions { tls, connect_timeout, local_address, ..DialOptions::default() }
+}
+
+/// Where others expect this member's connections from: the first address that it advertises and
+/// that is good for more than this machine.
+fn local_address(advertised: &[Url]) -> Option<IpAddr> {
+    let mut addresses = advertised.iter().filter_map(|url| match url.address() {
+        Address::Tcp { host, .. } => host.parse::<IpAddr>().ok(),
+        Address::Unix(_) => None,
+    });
+    let found = addresses.find(|address| !address.is_loopback() && !address.is_unspecified());
+    match found {
+        Some(address) => tracing::info!(%address, "setting member local address"),
+        None => tracing::warn!(
+            urls = ?advertised,
+            "unable to set a member local address due to lack of suitable local addresses"
+        ),
+    }
+    found
 }
 
 pub(crate) fn raft_options(
@@ -71,6 +100,7 @@ pub(crate) fn raft_options(
         snapshot_entries: member.snapshot_count,
         catch_up_entries: tuning.snapshot_catchup_entries,
         pre_vote: clustering.pre_vote,
+        max_learners: tuning.max_learners,
     }
 }
 
@@ -94,6 +124,14 @@ pub(crate) fn count(limit: u64) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
+pub(crate) fn reconfiguration(clustering: &Clustering, dialer: &Dialer) -> Reconfiguration {
+    let strictness = match clustering.strict_reconfig_check {
+        true => Strictness::Strict,
+        false => Strictness::Lax,
+    };
+    Reconfiguration { dialer: dialer.clone(), strictness }
+}
+
 pub(crate) fn leases(member: &Member, dialer: &Dialer) -> LeaseOptions {
     LeaseOptions {
         connect: connect(dialer.clone()),
@@ -104,6 +142,20 @@ pub(crate) fn leases(member: &Member, dialer: &Dialer) -> LeaseOptions {
     }
 }
 
+pub(crate) fn overload(member: &Member) -> Overload {
+    match member.feature_gates.priority_request {
+        true => Overload::RevokesFirst,
+        false => Overload::ForAll,
+    }
+}
+
+pub(crate) fn defragmenting(member: &Member) -> Defragmenting {
+    match member.feature_gates.stop_grpc_service_on_defrag {
+        true => Defragmenting::NotServing,
+        false => Defragmenting::Serving,
+    }
+}
+
 /// How much history stays, if not all of it.
 pub(crate) fn retention(clustering: &Clustering) -> Result<Option<Retention>, Error> {
     Ok(match clustering.auto_compaction().map_err(Error::Configuration)? {
@@ -111,4 +163,22 @@ pub(crate) fn retention(clustering: &Clustering) -> Result<Option<Retention>, Er
         AutoCompaction::Periodic(time) => Some(Retention::Time(time)),
         AutoCompaction::Revisions(kept) => Some(Retention::Revisions(kept)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(urls: &[&str], expected: Option<&str>) {
+        let urls: Vec<Url> = urls.iter().map(|url| url.parse().expect("a URL")).collect();
+        assert_eq!(local_address(&urls).map(|address| address.to_string()).as_deref(), expected);
+    }
+
+    #[test]
+    fn peers_are_dialed_from_the_first_address_that_they_can_know() {
+        check(&["http://127.0.0.1:1", "http://10.0.0.1:1", "http://10.0.0.2:1"], Some("10.0.0.1"));
+        check(&["http://[::1]:1", "http://a.example:1", "http://[fd00::1]:1"], Some("fd00::1"));
+        check(&["http://0.0.0.0:1", "unix:///a/b", "http://localhost:1"], None);
+    }
 }
