@@ -1,6 +1,7 @@
 //! A blocking client over the project's own stubs.
 
 mod leases;
+mod members;
 
 use bytes::Bytes;
 use etcd_proto::etcdserverpb as pb;

@@ -130,13 +130,16 @@ impl Etcdctl {
 
     fn start(&self, arguments: &[&str], input: &str) -> Child {
         let mut command = match &self.namespace {
-            None => Command::new(&self.program),
+            None => Command::new("env"),
             Some(namespace) => {
                 let mut command = Command::new("ip");
-                command.args(["netns", "exec", namespace]).arg(&self.program);
+                command.args(["netns", "exec", namespace, "env"]);
                 command
             }
         };
+        // Whoever runs the tests in the background of a shell has it ignore interrupts, and what it
+        // starts would, too.
+        command.arg("--default-signal=INT").arg(&self.program);
         command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));

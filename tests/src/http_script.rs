@@ -26,7 +26,6 @@
 //! is a star, by [`VARYING`].
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,7 +40,8 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
-use crate::{Member, process, web};
+use crate::transcript::Transcript;
+use crate::{Member, web};
 
 /// Longer than anything that is answered takes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -83,13 +83,6 @@ const SHOWN: &[&str] = &[
     "x-content-type-options",
 ];
 
-/// One request with its answer.
-#[derive(Debug, Default)]
-struct Block {
-    head: Vec<String>,
-    answer: String,
-}
-
 /// What a request is.
 #[derive(Debug, Default)]
 struct Call {
@@ -112,44 +105,27 @@ struct Session {
     names: Vec<(String, String)>,
 }
 
-/// Runs a script against a member of its own and holds the answers against it. With
-/// `UPDATE_SCRIPTS` set, writes the answers into the file instead; that is for a real etcd, never
-/// for the server made here.
+/// Runs a script against a member of its own and holds the answers against it, or records them from
+/// a real etcd with `UPDATE_SCRIPTS` set.
 ///
 /// # Panics
 ///
 /// When an answer differs, or the file is no script.
 #[track_caller]
 pub fn check(file: &Path) {
-    let shown = file.display();
-    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{shown}: {error}"));
-    let (flags, mut blocks) = parse(&text);
-    assert!(!blocks.is_empty(), "{shown}: no request in it");
+    let mut transcript = Transcript::read(file);
     let home = TempDir::with_prefix("etcd-test-").expect("a temporary folder");
-    let member = start(home.path(), &flags);
+    let member = start(home.path(), &transcript.flags);
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let mut session = Session {
         runtime: runtime.expect("a runtime"),
         url: member.client_url.clone(),
         names: Vec::new(),
     };
-    let mut differences = String::new();
-    for block in &mut blocks {
-        let answer = session.run(&read_head(&block.head));
-        if answer != block.answer {
-            let (head, expected) = (block.head.join("\n"), &block.answer);
-            let _ = write!(differences, "\n{head}\n-- expected\n{expected}-- got\n{answer}");
-            block.answer = answer;
-        }
-    }
+    transcript.compare(|head| session.run(&read_head(head)));
     // Its log says nothing about a wrong answer.
     drop(member);
-    if std::env::var_os("UPDATE_SCRIPTS").is_some() {
-        assert!(!process::server_is_ours(), "answers are recorded from a real etcd only");
-        fs::write(file, print(&flags, &blocks)).expect("the script can be written");
-    } else {
-        assert!(differences.is_empty(), "{shown}:\n{differences}");
-    }
+    transcript.settle();
 }
 
 /// A member whose ids are always the same, wherever it listens.
@@ -299,31 +275,6 @@ fn mask(path: &str, json: &mut Value) {
     }
 }
 
-fn parse(text: &str) -> (Vec<String>, Vec<Block>) {
-    let mut flags = Vec::new();
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut head: Vec<String> = Vec::new();
-    let mut in_answer = false;
-    for line in text.lines() {
-        if line.starts_with("# ") || line.starts_with("$ ") {
-            in_answer = false;
-        }
-        if let Some(flag) = line.strip_prefix("% ") {
-            flags.push(flag.to_owned());
-        } else if line == "----" {
-            blocks.push(Block { head: std::mem::take(&mut head), answer: String::new() });
-            in_answer = true;
-        } else if in_answer && !line.is_empty() {
-            let block = blocks.last_mut().expect("an answer has its request");
-            let _ = writeln!(block.answer, "{line}");
-        } else if !line.is_empty() {
-            head.push(line.to_owned());
-        }
-    }
-    assert!(head.is_empty(), "a request without answer at the end: {head:?}");
-    (flags, blocks)
-}
-
 fn read_head(head: &[String]) -> Call {
     let mut call = Call::default();
     for line in head {
@@ -361,28 +312,24 @@ fn unhex(digits: &str) -> Vec<u8> {
     digits.map(|pair| u8::from_str_radix(pair, 16).expect("two digits")).collect()
 }
 
-fn print(flags: &[String], blocks: &[Block]) -> String {
-    let flags: String = flags.iter().map(|flag| format!("% {flag}\n")).collect();
-    let print = |block: &Block| format!("{}\n----\n{}", block.head.join("\n"), block.answer);
-    let blocks = blocks.iter().map(print).collect::<Vec<_>>().join("\n");
-    if flags.is_empty() { blocks } else { format!("{flags}\n{blocks}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Call {
+        read_head(&text.lines().map(str::to_owned).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn a_script_is_printed_as_it_was_read() {
-        let text = "% --flag=1\n\n# why\n$ POST /v3/x\n: a: b\n< {}\n! 2\n= id /ID\n----\n200\n{}\n\
-                    \n$ GET /v3/y\n<x ff00\n& /v3/z {\"a\": 1}\n----\n";
-        let (flags, blocks) = parse(text);
-        assert_eq!(print(&flags, &blocks), text);
-        let call = read_head(&blocks[0].head);
+    fn a_request_may_have_much_before_its_answer() {
+        let call = read("# why\n$ POST /v3/x\n: a: b\n< {}\n! 2\n= id /ID");
         assert_eq!((&*call.method, &*call.path, call.lines), ("POST", "/v3/x", Some(2)));
-        assert_eq!(call.headers, [("a".to_owned(), "b".to_owned())]);
+        assert_eq!(
+            (call.headers, call.body),
+            (vec![("a".to_owned(), "b".to_owned())], b"{}".into())
+        );
         assert_eq!(call.names, [("id".to_owned(), "/ID".to_owned())]);
-        let call = read_head(&blocks[1].head);
+        let call = read("$ GET /v3/y\n<x ff00\n& /v3/z {\"a\": 1}");
         assert_eq!(call.body, [0xff, 0]);
         assert_eq!(call.others, [("/v3/z".to_owned(), "{\"a\": 1}".to_owned())]);
     }

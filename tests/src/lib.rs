@@ -36,6 +36,7 @@ pub mod member;
 pub mod cluster;
 pub mod scene;
 pub mod history;
+mod transcript;
 pub mod script;
 pub mod http_script;
 pub mod behaviour;

@@ -1,6 +1,6 @@
 //! One member: how it is started, where it is reached, and its process.
 
-use crate::process::{Process, Signal, server_program};
+use crate::process::{Process, Signal, server_program, unconfigured};
 use crate::{Client, Failure};
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -93,18 +93,13 @@ impl Member {
     fn command(&self) -> Command {
         let program = self.program.clone().unwrap_or_else(server_program);
         let mut command = match &self.place {
-            Place::Here => Command::new(program),
+            Place::Here => unconfigured(program),
             Place::Namespace(name) => {
-                let mut command = Command::new("ip");
+                let mut command = unconfigured("ip");
                 command.args(["netns", "exec", name]).arg(program);
                 command
             }
         };
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ETCD_") {
-                command.env_remove(name);
-            }
-        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.args(&self.arguments);
         command

@@ -1,6 +1,7 @@
 //! One server process, its log, and its end.
 
 use rustix::process::Pid;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -235,9 +236,20 @@ fn contains(line: &str, part: &str) -> bool {
     line.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
 }
 
+/// A command with the inherited environment, of which no `ETCD_…` is left.
+pub fn unconfigured(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ETCD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// The same command, killed by the kernel when the thread that starts it ends: a test that is
 /// itself killed leaves no server behind.
-fn dying_with_us(command: &Command) -> Command {
+pub fn dying_with_us(command: &Command) -> Command {
     let mut wrapped = Command::new("setpriv");
     wrapped.args(["--pdeathsig", "KILL", "--"]);
     wrapped.arg(command.get_program()).args(command.get_args());

@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -179,12 +180,26 @@ impl Raw {
     ///
     /// When nobody listens there.
     pub fn connect(url: &str) -> Raw {
+        Raw::connect_by(url, |socket| socket.set_nodelay(true))
+    }
+
+    /// Connects to the member at `url` such that dropping it resets the connection, as when the
+    /// client's machine forgets it.
+    ///
+    /// # Panics
+    ///
+    /// When nobody listens there.
+    pub fn connect_to_be_reset(url: &str) -> Raw {
+        Raw::connect_by(url, TcpStream::set_zero_linger)
+    }
+
+    fn connect_by(url: &str, prepare: fn(&TcpStream) -> io::Result<()>) -> Raw {
         let address = url.strip_prefix("http://").expect("a URL without TLS").to_owned();
         let mut builder = Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
         let sender = runtime.block_on(async {
             let socket = TcpStream::connect(&address).await.expect("a member listens");
-            socket.set_nodelay(true).expect("a socket");
+            prepare(&socket).expect("a socket");
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.max_concurrent_reset_streams(1 << 16).max_send_buf_size(4 << 20);
             let connected = builder.handshake(TokioIo::new(socket)).await;

@@ -2,6 +2,7 @@
 
 use etcd_tests::cluster::eventually;
 use etcd_tests::{Cluster, Etcdctl, Plan, script};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -26,8 +27,12 @@ const TIMES_TO_LIVE: &[&str] = &["remaining(", "\"granted-ttl\":", "\"GrantedTTL
 fn check(plan: &Plan, etcdctl: &Etcdctl, folder: &str) {
     let cluster = Cluster::start(plan);
     wait_for_versions(&cluster);
+    run(&cluster, etcdctl, folder, normalise);
+}
+
+fn run(cluster: &Cluster, etcdctl: &Etcdctl, folder: &str, normalise: fn(&str) -> String) {
     // Whoever answers puts its id into the header: it is always the same one.
-    let etcdctl = speaking_to(&cluster, etcdctl, &cluster.advertised_urls()[..1]);
+    let etcdctl = speaking_to(cluster, etcdctl, &cluster.advertised_urls()[..1]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(folder);
     let entries = fs::read_dir(&folder).expect("the scripts are there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -112,6 +117,11 @@ fn etcdctl_3_7_manages_users_and_roles_without_tls() {
 }
 
 #[test]
+fn etcdctl_3_7_asks_whether_the_cluster_can_be_downgraded() {
+    check(&Plan::namespaces(), &Etcdctl::newest(), "etcdctl-3.7-downgrade");
+}
+
+#[test]
 fn etcdctl_3_7_grants_asks_for_and_revokes_leases() {
     check(&Plan::namespaces(), &Etcdctl::newest(), "etcdctl-3.7-leases");
 }
@@ -146,6 +156,57 @@ fn etcdctl_3_7_lists_and_disarms_alarms() {
 #[test]
 fn a_certificate_names_the_user_of_etcdctl_3_7() {
     check(&with_users().client_tls(), &Etcdctl::newest(), "etcdctl-3.7-certificate");
+}
+
+#[test]
+fn etcdctl_3_7_adds_moves_promotes_and_removes_members() {
+    let cluster = Cluster::start(&Plan::namespaces());
+    wait_for_versions(&cluster);
+    // Only members that have been connected for long let others in.
+    let etcdctl = speaking_to(&cluster, &Etcdctl::newest(), &cluster.advertised_urls()[..1]);
+    eventually(Duration::from_secs(20), "a cluster that lets members in", || {
+        let words = ["member", "add", "probe", "--peer-urls=http://10.0.52.90:2380", "-w", "json"];
+        let output = etcdctl.run(&words, "");
+        let answer: Value = serde_json::from_slice(&output.stdout).ok()?;
+        let id = answer["member"]["ID"].as_u64().expect("the id of the new member");
+        etcdctl.succeed(&["member", "remove", &format!("{id:x}")]);
+        Some(())
+    });
+    run(&cluster, &Etcdctl::newest(), "etcdctl-3.7-members", normalise_members);
+}
+
+/// The same for answers that list members: their order is that of ids, which differ.
+fn normalise_members(answer: &str) -> String {
+    let answer = normalise(answer);
+    let mut lines: Vec<String> = answer.lines().map(sort_members).collect();
+    let after_id = |line: &String| line.split_once(", ").map(|(_, rest)| rest.to_owned());
+    let is_listed = |line: &String| line.contains(", started, ") || line.contains(", unstarted, ");
+    if lines.iter().all(is_listed) {
+        lines.sort_by_key(after_id);
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A line of an answer with the members in it in the order of their names.
+fn sort_members(line: &str) -> String {
+    // An id with a zero in front has a blank instead.
+    let line = line.replace("Member  $", "Member $");
+    let sorted = |list: &str, between: &str, from: char| {
+        let mut members: Vec<&str> = list.split(between).collect();
+        members.sort_by_key(|member| member.split_once(from).map(|(_, rest)| rest));
+        members.join(between)
+    };
+    if let Some(list) = line.strip_prefix("ETCD_INITIAL_CLUSTER=\"") {
+        let list = list.trim_end_matches('"');
+        return format!("ETCD_INITIAL_CLUSTER=\"{}\"", sorted(list, ",", '/'));
+    }
+    match line.split_once("\"members\":[{") {
+        Some((before, list)) => {
+            let list = list.trim_end_matches("}]}");
+            format!("{before}\"members\":[{{{}}}]}}", sorted(list, "},{", ','))
+        }
+        None => line,
+    }
 }
 
 /// An answer without what differs from cluster to cluster: the scheme, times, sizes, terms.

@@ -8,7 +8,8 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Within this time a line is logged or a member ends.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -226,14 +227,15 @@ fn a_profile_is_made_where_that_is_wanted() {
     member.start();
     member.wait_until_ready();
     assert!(ask(&member, "/debug/pprof/cmdline").body.contains("--enable-pprof"));
+    let is_made = AtomicBool::new(false);
     let profile = std::thread::scope(|scope| {
         let busy = scope.spawn(|| {
-            let begun = Instant::now();
-            while begun.elapsed() < Duration::from_secs(1) {
+            while !is_made.load(Ordering::Relaxed) {
                 member.client().put("k", "v").expect("it serves");
             }
         });
         let profile = download(&member.client_url, "/debug/pprof/profile?seconds=1");
+        is_made.store(true, Ordering::Relaxed);
         busy.join().expect("it serves all the time");
         profile
     });
@@ -245,6 +247,46 @@ fn a_profile_is_made_where_that_is_wanted() {
         assert!(found, "{text}");
     }
     // Functions have names of this project.
-    let found = bytes.windows(5).any(|part| part == b"etcd_" || part == b"tokio");
+    let found = bytes.windows(4).any(|part| part == b"etcd");
     assert!(found, "no function is named");
+}
+
+#[test]
+fn a_profile_of_memory_tells_who_has_it() {
+    let scene = Scene::new();
+    let member = scene.start(&["--enable-pprof"]);
+    let client = member.client();
+    for number in 0..2000 {
+        client.put(&format!("k{number}"), &"v".repeat(2000)).expect("a put");
+    }
+    let heap = web::ask("HEAD", &format!("{}/debug/pprof/heap", member.client_url), &[]);
+    if heap.expect("an answer").status == 501 {
+        assert!(server_is_ours(), "etcd always has it");
+        let reason = download(&member.client_url, "/debug/pprof/heap");
+        assert!(reason.starts_with(b"heap: the allocator does not sample"), "it says why");
+        refuses_gos_own_profiles(&member);
+        return;
+    }
+    let profile = download(&member.client_url, "/debug/pprof/heap");
+    let mut bytes = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(&profile[..]);
+    decoder.read_to_end(&mut bytes).expect("it is compressed");
+    for text in ["inuse_space", "bytes", "etcd"] {
+        let found = bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(found, "{text}");
+    }
+    if server_is_ours() {
+        refuses_gos_own_profiles(&member);
+    }
+}
+
+/// What only Go has is refused with the reason.
+#[track_caller]
+fn refuses_gos_own_profiles(member: &Member) {
+    for name in ["allocs", "block", "goroutine", "mutex", "symbol", "threadcreate", "trace"] {
+        let url = format!("{}/debug/pprof/{name}", member.client_url);
+        let answer = web::ask("GET", &url, &[]).expect("an answer");
+        assert_eq!(answer.status, 501, "{name}");
+        assert!(answer.body.starts_with(&format!("{name}: ")), "{answer:?}");
+    }
 }

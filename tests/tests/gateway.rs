@@ -1,6 +1,6 @@
 //! What clients that speak JSON get from a member is what a real etcd gives them.
 
-use etcd_tests::{Certificates, Cluster, Plan, chance, http_script, process, web};
+use etcd_tests::{Certificates, Cluster, Plan, chance, http_script, web};
 use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -33,22 +33,6 @@ macro_rules! scripts {
     };
 }
 
-/// Scripts of calls that this server does not serve yet; whoever builds them takes them off.
-const NOT_YET: &[&str] = &["downgrade", "members"];
-
-#[test]
-fn calls_that_are_not_built_yet_say_so() {
-    if !process::server_is_ours() {
-        return NOT_YET.iter().for_each(|name| check(name));
-    }
-    let cluster = Cluster::start(&Plan::loopback(1));
-    for path in ["cluster/member/promote", "cluster/member/update", "maintenance/downgrade"] {
-        let url = format!("{}/v3/{path}", cluster.members[0].client_url);
-        let answer = web::send("POST", &url, &[], b"{}").expect("an answer");
-        assert_eq!(answer.status, 501, "{path} is built: its script is a test now");
-    }
-}
-
 fn check(name: &str) {
     http_script::check(&folder().join(name.replace('_', "-")).with_extension("txt"));
 }
@@ -57,12 +41,15 @@ scripts! {
     auth
     bad_bodies
     cluster
+    downgrade
     every_path
     headers
     kv
     leases
     locks
     maintenance
+    members
+    paths
     routes
     streams
 }
@@ -74,8 +61,7 @@ fn every_script_has_its_test() {
     let files: BTreeSet<String> = files
         .map(|file| file.file_stem().expect("a name").to_string_lossy().replace('-', "_"))
         .collect();
-    let names: BTreeSet<String> =
-        NAMES.iter().chain(NOT_YET).map(|&name| name.to_owned()).collect();
+    let names: BTreeSet<String> = NAMES.iter().map(|&name| name.to_owned()).collect();
     assert_eq!(files, names);
 }
 

@@ -1,9 +1,9 @@
 //! `/livez` and `/readyz`: what tells Kubernetes to restart a member, or to send it no requests.
 
-use etcd_proto::etcdserverpb::AlarmRequest;
 use etcd_proto::etcdserverpb::alarm_request::AlarmAction;
+use etcd_proto::etcdserverpb::{AlarmRequest, AlarmType};
 use etcd_tests::cluster::eventually;
-use etcd_tests::{Cluster, Plan, Signal, ports, web};
+use etcd_tests::{Cluster, Plan, Scrape, Signal, ports, web};
 use std::time::Duration;
 
 /// Longer than a member takes to find the others again.
@@ -87,6 +87,44 @@ fn a_member_whose_data_are_corrupt_lives_but_is_not_ready() {
     check(url, "/readyz?exclude=data_corruption", 200, OK);
     turn(AlarmAction::Deactivate);
     check(url, "/readyz", 200, OK);
+}
+
+#[test]
+fn a_member_of_a_cluster_with_alarms_says_that_it_is_not_healthy() {
+    const HEALTHY: &str = "{\"health\":\"true\",\"reason\":\"\"}";
+    let cluster = Cluster::start(&Plan::loopback(1));
+    let (url, client) = (&cluster.members[0].client_url, cluster.members[0].client());
+    let turn = |action: AlarmAction, alarm: AlarmType| {
+        let (action, alarm) = (action as i32, alarm as i32);
+        let request = AlarmRequest { action, member_id: 1, alarm };
+        client.alarm(request).expect("alarms are changed at any time");
+    };
+    let unhealthy =
+        |alarm: &str| format!("{{\"health\":\"false\",\"reason\":\"ALARM {alarm}\"}}\n");
+    let before = Scrape::of(url);
+    turn(AlarmAction::Activate, AlarmType::Nospace);
+    check(url, "/health", 503, &unhealthy("NOSPACE"));
+    check(url, "/health?serializable=true", 503, &unhealthy("NOSPACE"));
+    check(url, "/health?exclude=NOSPACE", 200, HEALTHY);
+    check(url, "/health?exclude=nospace", 503, &unhealthy("NOSPACE"));
+    turn(AlarmAction::Activate, AlarmType::Corrupt);
+    check(url, "/health?exclude=NOSPACE", 503, &unhealthy("CORRUPT"));
+    check(url, "/health?exclude=NOSPACE&exclude=CORRUPT", 200, HEALTHY);
+    turn(AlarmAction::Deactivate, AlarmType::Nospace);
+    check(url, "/health", 503, &unhealthy("CORRUPT"));
+    // Space is no concern of Kubernetes, and other data are none to live with.
+    check(url, "/livez", 200, OK);
+    check(url, "/readyz?exclude=data_corruption", 200, OK);
+    check(url, "/readyz/data_corruption", 503, CORRUPT);
+    turn(AlarmAction::Deactivate, AlarmType::Corrupt);
+    check(url, "/health", 200, HEALTHY);
+    let after = Scrape::of(url);
+    let grown = |series: &str| after.value(series) - before.value(series);
+    assert_eq!(grown("etcd_server_health_failures"), 5.0);
+    assert_eq!(grown("etcd_server_health_success"), 3.0);
+    let failed =
+        "etcd_server_healthchecks_total{name=\"data_corruption\",status=\"error\",type=\"readyz\"}";
+    assert_eq!(grown(failed), 1.0);
 }
 
 #[test]

@@ -46,6 +46,13 @@ impl Running {
         stranger
     }
 
+    /// Waits until each member that runs has told of a refusal.
+    fn wait_for_refusals(&self, line: &str) {
+        for at in self.members {
+            self.cluster.members[at].process().wait_for_line(line, REFUSAL);
+        }
+    }
+
     /// The running members know the three they knew, and every put since the start succeeded.
     fn check_undisturbed(self, stranger: &Member) {
         assert!(stranger.stays_unready(UNREADY), "a stranger serves clients");
@@ -68,10 +75,7 @@ fn a_member_with_another_token_is_refused_on_both_sides() {
     stranger.set_flag("--initial-cluster-token", "another-cluster");
     stranger.start();
     stranger.process().wait_for_line("cluster id mismatch", REFUSAL);
-    for at in running.members {
-        let member = running.cluster.members[at].process();
-        member.wait_for_line("cluster id mismatch", REFUSAL);
-    }
+    running.wait_for_refusals("cluster id mismatch");
     running.check_undisturbed(&stranger);
 }
 
@@ -91,10 +95,7 @@ fn a_member_with_another_initial_cluster_is_refused_on_both_sides() {
     }
     stranger.start();
     stranger.process().wait_for_line("cluster id mismatch", REFUSAL);
-    for at in running.members {
-        let member = running.cluster.members[at].process();
-        member.wait_for_line("cluster id mismatch", REFUSAL);
-    }
+    running.wait_for_refusals("cluster id mismatch");
     running.check_undisturbed(&stranger);
 }
 
@@ -112,10 +113,7 @@ fn a_peer_without_a_certificate_of_the_authority_is_refused_on_both_sides() {
     let ca = running.cluster.certificates.as_ref().expect("the cluster has TLS").ca.clone();
     stranger.set_flag("--peer-trusted-ca-file", &ca.to_string_lossy());
     stranger.start();
-    for at in running.members {
-        let member = running.cluster.members[at].process();
-        member.wait_for_line("rejected connection on peer endpoint", REFUSAL);
-    }
+    running.wait_for_refusals("rejected connection on peer endpoint");
     stranger.process().wait_for_line("certificate", REFUSAL);
     running.check_undisturbed(&stranger);
 }

@@ -14,11 +14,12 @@ use tempfile::TempDir;
 type Row = (Table, Vec<u8>, Vec<u8>);
 
 pub(crate) struct Member {
-    _home: TempDir,
     storage: Storage,
     applier: Applier,
     pub(crate) views: Views,
     applied: Applied,
+    /// Last, so that the storage is closed before its files go: else it waits for them, seconds.
+    _home: TempDir,
 }
 
 impl Member {
@@ -50,7 +51,8 @@ impl Member {
 
     /// The log begins with the members.
     fn join(&mut self) {
-        let member = RaftMember { peer_urls: vec!["http://a:1".to_owned()], is_learner: false };
+        let member =
+            RaftMember { peer_urls: vec!["http://a:1".to_owned()], ..RaftMember::default() };
         let members = [(MemberId(1), member)].into_iter().collect();
         let membership = Membership { position: self.next(), members };
         self.applied.membership = membership.clone();

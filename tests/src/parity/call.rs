@@ -6,87 +6,70 @@
 use etcd_proto::etcdserverpb as pb;
 use etcd_proto::{v3electionpb, v3lockpb};
 
-/// A call with its message.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each is named like its RPC")]
-pub enum Call {
-    LeaseGrant(pb::LeaseGrantRequest),
-    LeaseRevoke(pb::LeaseRevokeRequest),
+/// The calls, each with its name in counts and scripts.
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident $(($($message:ty),+))? = $kind:literal,)*) => {
+        /// A call with its message.
+        #[derive(Debug, Clone, PartialEq)]
+        #[expect(missing_docs, reason = "each is named like its RPC")]
+        pub enum Call {
+            $($(#[$doc])* $name $(($($message),+))?,)*
+        }
+
+        impl Call {
+            /// Its name in counts and scripts.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Call::$name { .. } => $kind,)*
+                }
+            }
+        }
+    };
+}
+
+calls! {
+    LeaseGrant(pb::LeaseGrantRequest) = "lease_grant",
+    LeaseRevoke(pb::LeaseRevokeRequest) = "lease_revoke",
     /// One message on a stream of its own.
-    LeaseKeepAlive(pb::LeaseKeepAliveRequest),
-    LeaseTimeToLive(pb::LeaseTimeToLiveRequest),
-    LeaseLeases,
-    AuthEnable,
-    AuthDisable,
-    AuthStatus,
+    LeaseKeepAlive(pb::LeaseKeepAliveRequest) = "lease_keep_alive",
+    LeaseTimeToLive(pb::LeaseTimeToLiveRequest) = "lease_time_to_live",
+    LeaseLeases = "leases",
+    AuthEnable = "auth_enable",
+    AuthDisable = "auth_disable",
+    AuthStatus = "auth_status",
     /// The token is remembered in a place, if there is one.
-    Authenticate(usize, pb::AuthenticateRequest),
-    UserAdd(pb::AuthUserAddRequest),
-    UserGet(pb::AuthUserGetRequest),
-    UserList,
-    UserDelete(pb::AuthUserDeleteRequest),
-    UserChangePassword(pb::AuthUserChangePasswordRequest),
-    UserGrantRole(pb::AuthUserGrantRoleRequest),
-    UserRevokeRole(pb::AuthUserRevokeRoleRequest),
-    RoleAdd(pb::AuthRoleAddRequest),
-    RoleGet(pb::AuthRoleGetRequest),
-    RoleList,
-    RoleDelete(pb::AuthRoleDeleteRequest),
-    RoleGrantPermission(pb::AuthRoleGrantPermissionRequest),
-    RoleRevokePermission(pb::AuthRoleRevokePermissionRequest),
+    Authenticate(usize, pb::AuthenticateRequest) = "authenticate",
+    UserAdd(pb::AuthUserAddRequest) = "user_add",
+    UserGet(pb::AuthUserGetRequest) = "user_get",
+    UserList = "user_list",
+    UserDelete(pb::AuthUserDeleteRequest) = "user_delete",
+    UserChangePassword(pb::AuthUserChangePasswordRequest) = "user_change_password",
+    UserGrantRole(pb::AuthUserGrantRoleRequest) = "user_grant_role",
+    UserRevokeRole(pb::AuthUserRevokeRoleRequest) = "user_revoke_role",
+    RoleAdd(pb::AuthRoleAddRequest) = "role_add",
+    RoleGet(pb::AuthRoleGetRequest) = "role_get",
+    RoleList = "role_list",
+    RoleDelete(pb::AuthRoleDeleteRequest) = "role_delete",
+    RoleGrantPermission(pb::AuthRoleGrantPermissionRequest) = "role_grant_permission",
+    RoleRevokePermission(pb::AuthRoleRevokePermissionRequest) = "role_revoke_permission",
     /// It may wait for others.
-    Lock(v3lockpb::LockRequest),
-    Unlock(v3lockpb::UnlockRequest),
+    Lock(v3lockpb::LockRequest) = "lock",
+    Unlock(v3lockpb::UnlockRequest) = "unlock",
     /// It may wait for others.
-    Campaign(v3electionpb::CampaignRequest),
-    Proclaim(v3electionpb::ProclaimRequest),
-    Leader(v3electionpb::LeaderRequest),
-    Resign(v3electionpb::ResignRequest),
-    Alarm(pb::AlarmRequest),
+    Campaign(v3electionpb::CampaignRequest) = "campaign",
+    Proclaim(v3electionpb::ProclaimRequest) = "proclaim",
+    Leader(v3electionpb::LeaderRequest) = "leader",
+    /// Of its answers the first is compared.
+    Observe(v3electionpb::LeaderRequest) = "observe",
+    Resign(v3electionpb::ResignRequest) = "resign",
+    Alarm(pb::AlarmRequest) = "alarm",
     /// Of its answer only the alarms are compared.
-    Status,
+    Status = "status",
     /// Of its answer only that there is one is compared.
-    MemberList,
+    MemberList = "member_list",
 }
 
 impl Call {
-    /// Its name in counts and scripts.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Call::LeaseGrant(_) => "lease_grant",
-            Call::LeaseRevoke(_) => "lease_revoke",
-            Call::LeaseKeepAlive(_) => "lease_keep_alive",
-            Call::LeaseTimeToLive(_) => "lease_time_to_live",
-            Call::LeaseLeases => "leases",
-            Call::AuthEnable => "auth_enable",
-            Call::AuthDisable => "auth_disable",
-            Call::AuthStatus => "auth_status",
-            Call::Authenticate(..) => "authenticate",
-            Call::UserAdd(_) => "user_add",
-            Call::UserGet(_) => "user_get",
-            Call::UserList => "user_list",
-            Call::UserDelete(_) => "user_delete",
-            Call::UserChangePassword(_) => "user_change_password",
-            Call::UserGrantRole(_) => "user_grant_role",
-            Call::UserRevokeRole(_) => "user_revoke_role",
-            Call::RoleAdd(_) => "role_add",
-            Call::RoleGet(_) => "role_get",
-            Call::RoleList => "role_list",
-            Call::RoleDelete(_) => "role_delete",
-            Call::RoleGrantPermission(_) => "role_grant_permission",
-            Call::RoleRevokePermission(_) => "role_revoke_permission",
-            Call::Lock(_) => "lock",
-            Call::Unlock(_) => "unlock",
-            Call::Campaign(_) => "campaign",
-            Call::Proclaim(_) => "proclaim",
-            Call::Leader(_) => "leader",
-            Call::Resign(_) => "resign",
-            Call::Alarm(_) => "alarm",
-            Call::Status => "status",
-            Call::MemberList => "member_list",
-        }
-    }
-
     /// Whether the answer comes from what the member itself, or the leader, has at the moment.
     pub(crate) fn is_local(&self) -> bool {
         matches!(
@@ -106,7 +89,7 @@ impl Call {
 
     /// Whether it may change what members have.
     pub(crate) fn is_write(&self) -> bool {
-        !self.is_local() && !matches!(self, Call::AuthStatus | Call::Leader(_))
+        !self.is_local() && !matches!(self, Call::AuthStatus | Call::Leader(_) | Call::Observe(_))
     }
 
     /// Whether it changes users, roles or the rule of them, when it is answered.

@@ -138,6 +138,7 @@ impl Pair {
                 self.recipe(call, to).await?;
                 self.learn_revision(to.0).await
             }
+            Operation::Call(Call::Observe(election)) => self.observe(election, to).await,
             Operation::Call(Call::LeaseGrant(grant)) => self.grant(grant, to).await,
             _ => self.call(operation, to).await,
         }?;

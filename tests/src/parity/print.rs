@@ -118,7 +118,9 @@ fn recipe(call: &Call) -> String {
         Call::Proclaim(request) => {
             format!("{name} {} {}", leader(request.leader.as_ref()), show_bytes(&request.value))
         }
-        Call::Leader(request) => format!("{name} {}", show_bytes(&request.name)),
+        Call::Leader(request) | Call::Observe(request) => {
+            format!("{name} {}", show_bytes(&request.name))
+        }
         Call::Resign(request) => format!("{name} {}", leader(request.leader.as_ref())),
         _ => name.to_owned(),
     }

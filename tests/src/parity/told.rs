@@ -14,10 +14,37 @@ use std::fmt::Debug;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-/// What a server told; each is named like the RPC that it answers.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each is named like the RPC that it answers")]
-pub enum Told {
+/// What there is to tell, each with a header.
+macro_rules! told {
+    ($($name:ident($response:ty),)*) => {
+        /// What a server told; each is named like the RPC that it answers.
+        #[derive(Debug, Clone, PartialEq)]
+        #[expect(missing_docs, reason = "each is named like the RPC that it answers")]
+        pub enum Told {
+            $($name($response),)*
+            /// One that says nothing that servers pick themselves: its header, and what else it has.
+            Plain(Option<pb::ResponseHeader>, String),
+        }
+
+        impl Told {
+            pub(crate) fn header(&self) -> Option<&pb::ResponseHeader> {
+                match self {
+                    $(Told::$name(response) => response.header.as_ref(),)*
+                    Told::Plain(header, _) => header.as_ref(),
+                }
+            }
+
+            pub(crate) fn header_mut(&mut self) -> Option<&mut pb::ResponseHeader> {
+                match self {
+                    $(Told::$name(response) => response.header.as_mut(),)*
+                    Told::Plain(header, _) => header.as_mut(),
+                }
+            }
+        }
+    };
+}
+
+told! {
     LeaseGrant(pb::LeaseGrantResponse),
     LeaseKeepAlive(pb::LeaseKeepAliveResponse),
     LeaseTimeToLive(pb::LeaseTimeToLiveResponse),
@@ -29,44 +56,6 @@ pub enum Told {
     Alarm(pb::AlarmResponse),
     RoleGet(pb::AuthRoleGetResponse),
     Status(pb::StatusResponse),
-    /// One that says nothing that servers pick themselves: its header, and what else it has.
-    Plain(Option<pb::ResponseHeader>, String),
-}
-
-impl Told {
-    pub(crate) fn header(&self) -> Option<&pb::ResponseHeader> {
-        match self {
-            Told::LeaseGrant(response) => response.header.as_ref(),
-            Told::LeaseKeepAlive(response) => response.header.as_ref(),
-            Told::LeaseTimeToLive(response) => response.header.as_ref(),
-            Told::LeaseLeases(response) => response.header.as_ref(),
-            Told::Authenticate(response) => response.header.as_ref(),
-            Told::Lock(response) => response.header.as_ref(),
-            Told::Campaign(response) => response.header.as_ref(),
-            Told::Leader(response) => response.header.as_ref(),
-            Told::Alarm(response) => response.header.as_ref(),
-            Told::RoleGet(response) => response.header.as_ref(),
-            Told::Status(response) => response.header.as_ref(),
-            Told::Plain(header, _) => header.as_ref(),
-        }
-    }
-
-    pub(crate) fn header_mut(&mut self) -> Option<&mut pb::ResponseHeader> {
-        match self {
-            Told::LeaseGrant(response) => response.header.as_mut(),
-            Told::LeaseKeepAlive(response) => response.header.as_mut(),
-            Told::LeaseTimeToLive(response) => response.header.as_mut(),
-            Told::LeaseLeases(response) => response.header.as_mut(),
-            Told::Authenticate(response) => response.header.as_mut(),
-            Told::Lock(response) => response.header.as_mut(),
-            Told::Campaign(response) => response.header.as_mut(),
-            Told::Leader(response) => response.header.as_mut(),
-            Told::Alarm(response) => response.header.as_mut(),
-            Told::RoleGet(response) => response.header.as_mut(),
-            Told::Status(response) => response.header.as_mut(),
-            Told::Plain(header, _) => header.as_mut(),
-        }
-    }
 }
 
 /// A call of a method, with a token.
@@ -102,6 +91,7 @@ pub(crate) async fn tell(
         | Call::Campaign(_)
         | Call::Proclaim(_)
         | Call::Leader(_)
+        | Call::Observe(_)
         | Call::Resign(_) => recipes(call, channel, token).await,
         Call::Alarm(_) | Call::Status | Call::MemberList => members(call, channel, token).await,
         Call::RoleAdd(_)
@@ -121,6 +111,10 @@ fn plainly(header: Option<pb::ResponseHeader>, response: &impl Debug) -> Told {
     Told::Plain(header, format!("{response:?}"))
 }
 
+fn unanswered() -> Status {
+    Status::new(Code::Ok, "(the stream ended without an answer)")
+}
+
 async fn leases(call: &Call, channel: &Channel, token: Option<&str>) -> Result<Told, Status> {
     match call.clone() {
         Call::LeaseGrant(request) => {
@@ -130,9 +124,7 @@ async fn leases(call: &Call, channel: &Channel, token: Option<&str>) -> Result<T
         Call::LeaseKeepAlive(request) => {
             let requests = tokio_stream::once(request);
             let mut stream = ask!(LeaseClient.lease_keep_alive(requests), channel, token);
-            let response = stream.message().await?;
-            let ended = || Status::new(Code::Ok, "(the stream ended without an answer)");
-            Ok(Told::LeaseKeepAlive(response.ok_or_else(ended)?))
+            Ok(Told::LeaseKeepAlive(stream.message().await?.ok_or_else(unanswered)?))
         }
         Call::LeaseTimeToLive(request) => {
             let response = ask!(LeaseClient.lease_time_to_live(request), channel, token);
@@ -209,6 +201,10 @@ async fn recipes(call: &Call, channel: &Channel, token: Option<&str>) -> Result<
         Call::Proclaim(request) => plain!(ElectionClient.proclaim(request), channel, token),
         Call::Leader(request) => {
             Ok(Told::Leader(ask!(ElectionClient.leader(request), channel, token)))
+        }
+        Call::Observe(request) => {
+            let mut stream = ask!(ElectionClient.observe(request), channel, token);
+            Ok(Told::Leader(stream.message().await?.ok_or_else(unanswered)?))
         }
         Call::Resign(request) => plain!(ElectionClient.resign(request), channel, token),
         _ => unreachable!("only what has to do with locks and elections comes here"),

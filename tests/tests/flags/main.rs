@@ -11,7 +11,7 @@ mod start;
 use differences::Differences;
 use etcd_tests::process::server_is_ours;
 use rows::Sheet;
-use start::Scene;
+use start::Ground;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,14 +22,14 @@ const LANES: usize = 4;
 #[track_caller]
 fn check(name: &str) {
     let mut sheet = Sheet::read(name);
-    let scene = Scene::new();
+    let ground = Ground::new();
     let next = AtomicUsize::new(0);
     let results = Mutex::new(vec![String::new(); sheet.rows.len()]);
     std::thread::scope(|scope| {
         for _ in 0..LANES.min(sheet.rows.len()) {
             scope.spawn(|| {
                 while let Some(row) = sheet.rows.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = scene.try_row(row);
+                    let result = ground.try_row(row);
                     let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                     results[row.number] = result;
                 }

@@ -1,8 +1,8 @@
 //! One start of a server, until it serves or ends.
 
 use crate::rows::Row;
-use etcd_tests::process::{server_is_ours, server_program};
-use etcd_tests::{Certificates, ports};
+use etcd_tests::process::{dying_with_us, server_is_ours, server_program, unconfigured};
+use etcd_tests::{Certificates, Scene, ports};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{ErrorKind, Read};
@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 
 /// Within this time a server serves or ends.
 const LIMIT: Duration = Duration::from_secs(25);
@@ -36,24 +35,24 @@ const ALONE: &[(&str, &str)] = &[
 ];
 
 /// Where the rows of a file are tried.
-pub(crate) struct Scene {
-    home: TempDir,
+pub(crate) struct Ground {
+    scene: Scene,
     certificates: Certificates,
     program: PathBuf,
 }
 
-impl Scene {
+impl Ground {
     /// A new folder with certificates.
-    pub(crate) fn new() -> Scene {
-        let home = TempDir::with_prefix("etcd-test-").expect("a temporary folder");
+    pub(crate) fn new() -> Ground {
+        let scene = Scene::new();
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
-        let certificates = Certificates::new(&home.path().join("certificates"), &[loopback]);
-        Scene { home, certificates, program: server_program() }
+        let certificates = Certificates::new(&scene.home().join("certificates"), &[loopback]);
+        Ground { scene, certificates, program: server_program() }
     }
 
     /// What comes of a row.
     pub(crate) fn try_row(&self, row: &Row) -> String {
-        let folder = self.home.path().join(row.number.to_string());
+        let folder = self.scene.home().join(row.number.to_string());
         std::fs::create_dir(&folder).expect("every row has a folder of its own");
         let names = self.names(&folder);
         let fill = |text: &str| {
@@ -61,13 +60,8 @@ impl Scene {
         };
         let (environment, arguments): (Vec<&String>, Vec<&String>) =
             row.words.iter().partition(|word| word.starts_with("ETCD_"));
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program).current_dir(&folder);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ETCD_") {
-                command.env_remove(name);
-            }
-        }
+        let mut command = unconfigured(&self.program);
+        command.current_dir(&folder);
         for (flag, value) in ALONE {
             if !row.words.iter().any(|word| names_flag(word, flag)) {
                 command.arg(format!("--{flag}={}", fill(value)));
@@ -77,7 +71,7 @@ impl Scene {
             command.env(name, fill(value));
         }
         command.args(arguments.iter().filter(|word| !word.starts_with('^')).map(|word| fill(word)));
-        let result = Start::of(command, &folder.join("notify")).result();
+        let result = Start::of(dying_with_us(&command), &folder.join("notify")).result();
         // What is the row's own has its name again.
         names.iter().fold(result, |text, (name, value)| text.replace(value, name))
     }

@@ -1,6 +1,7 @@
 //! Three members: leaders, traffic, and what the queries of dashboards find.
 
-use super::load::{everything, move_leader};
+use super::load::{everything, exists, get, move_leader, txn};
+use etcd_proto::etcdserverpb as pb;
 use etcd_tests::cluster::eventually;
 use etcd_tests::process::server_is_ours;
 use etcd_tests::{Cluster, Plan, Scrape, Signal};
@@ -37,6 +38,39 @@ fn a_change_of_the_leader_is_seen_by_all() {
             let leads = now.value("etcd_server_is_leader") == f64::from(u8::from(place == next));
             (is_new && leads).then_some(())
         });
+    }
+}
+
+#[test]
+fn followers_count_what_they_do_for_others() {
+    let cluster = Cluster::start(&Plan::loopback(3));
+    let leader = cluster.leader();
+    let client = cluster.members[leader].client();
+    client.put("k", "v").expect("a put");
+    cluster.wait_until_level();
+    let before: Vec<Scrape> = (0..3).map(|place| scrape(&cluster, place)).collect();
+    let previous = |key: &'static str| {
+        let put = pb::PutRequest { key: key.into(), prev_kv: true, ..Default::default() };
+        pb::request_op::Request::RequestPut(put)
+    };
+    txn(&client, vec![exists("k"), exists("k")], vec![get("k"), previous("k"), get("k")]);
+    txn(&client, vec![], vec![get("k"), previous("new")]);
+    let key: bytes::Bytes = "k".into();
+    let delete = pb::DeleteRangeRequest { key, prev_kv: true, ..Default::default() };
+    txn(&client, vec![], vec![pb::request_op::Request::RequestDeleteRange(delete)]);
+    cluster.wait_until_level();
+    for (place, before) in before.iter().enumerate() {
+        let now = scrape(&cluster, place);
+        let grown = |series: &str| now.value(series) - before.value(series);
+        // Nobody waits there for what is read in between.
+        let asked = if place == leader { 3.0 } else { 0.0 };
+        // Whether a put can be done is looked at before.
+        let reads = 2.0 + (1.0 + 1.0) + (1.0 + 1.0) + 1.0;
+        assert_eq!(grown("etcd_mvcc_range_total"), reads + asked, "{place} {leader}");
+        assert_eq!(grown("etcd_mvcc_put_total"), 2.0);
+        assert_eq!(grown("etcd_mvcc_delete_total"), 1.0);
+        // Two conditions are one, each list of more than one operation is another.
+        assert_eq!(grown("etcd_mvcc_txn_total"), 1.0 + 3.0);
     }
 }
 

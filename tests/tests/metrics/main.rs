@@ -4,3 +4,4 @@ mod load;
 mod counts;
 mod cluster;
 mod names;
+mod streams;

@@ -2,26 +2,16 @@
 
 use crate::server::Server;
 use etcd_tests::process::server_is_ours;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use etcd_visitors::{BEGUN_HANDSHAKE, allows_files};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 const CROWD: usize = 5000;
-/// The first bytes of a TLS record that says it is a handshake of 512 bytes.
-const BEGUN: [u8; 5] = [0x16, 3, 1, 2, 0];
 /// A handshake may take ten seconds; then it is broken off.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(20);
 const REJECTED: &str = "rejected connection on client endpoint";
-
-/// Allows this process, and those it starts, as many open files as they may have.
-fn allows_files(needed: u64) -> bool {
-    let limit = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    setrlimit(Resource::Nofile, wanted).expect("the soft limit may be raised");
-    limit.maximum.is_none_or(|maximum| maximum >= needed)
-}
 
 #[test]
 fn thousands_of_half_open_connections_keep_nobody_out() {
@@ -38,7 +28,7 @@ fn thousands_of_half_open_connections_keep_nobody_out() {
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port));
             let mut stream = stream.expect("connected");
             if number % 2 == 1 {
-                stream.write_all(&BEGUN).expect("sent");
+                stream.write_all(&BEGUN_HANDSHAKE).expect("sent");
             }
             stream
         })

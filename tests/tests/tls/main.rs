@@ -1,7 +1,6 @@
 //! TLS to the last option: each lets in whom it should and keeps out whom it should, as in etcd,
 //! and files that change on disk count without a restart.
 
-mod authority;
 mod caller;
 mod server;
 

@@ -1,9 +1,9 @@
 //! Files that are replaced while a member runs, with clients that come and go.
 
-use crate::authority::{Identity, rename_over};
 use crate::caller::Caller;
 use crate::server::Server;
 use etcd_tests::process::server_is_ours;
+use etcd_visitors::{Identity, rename_over};
 use rcgen::KeyPair;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -67,7 +67,7 @@ fn a_renewed_certificate_fails_no_put() {
     let key = key.expect("a key");
     put_while(&server, &server.caller(), |_| {
         let names = ["127.0.0.1", "localhost"];
-        let renewed = server.trusted.issue_for(&key, "renewed", &names, None);
+        let renewed = server.trusted.issue_for(&key, "renewed", &names);
         rename_over(&renewed.certificate, &server.shown.certificate);
     });
 }

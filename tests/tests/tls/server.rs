@@ -1,8 +1,8 @@
 //! One member with TLS at both of its doors.
 
-use crate::authority::{Authority, Identity};
 use crate::caller::Caller;
 use etcd_tests::{Member, Turn, ports};
+use etcd_visitors::{Authority, Identity};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;

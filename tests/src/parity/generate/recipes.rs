@@ -25,6 +25,7 @@ pub(super) fn recipe() -> impl Strategy<Value = Operation> {
         }),
         4 => proclaim.prop_map(|(leader, value)| Call::Proclaim(ProclaimRequest { leader, value })),
         3 => lock_name().prop_map(|name| Call::Leader(LeaderRequest { name })),
+        3 => lock_name().prop_map(|name| Call::Observe(LeaderRequest { name })),
         5 => leader().prop_map(|leader| Call::Resign(ResignRequest { leader })),
     ]
     .prop_map(Operation::Call)
