@@ -11,9 +11,10 @@ struct Border {
     home: &'static str,
 }
 
-const BORDERS: [Border; 4] = [
+const BORDERS: [Border; 5] = [
     Border { word: "rocksdb::", library: Some("rocksdb"), home: "etcd-storage" },
     Border { word: "openraft::", library: Some("openraft"), home: "etcd-raft" },
+    Border { word: "opentelemetry", library: Some("opentelemetry"), home: "etcd-spans" },
     Border { word: "tokio::net", library: None, home: "etcd-transport" },
     Border { word: "rustls_pemfile", library: Some("rustls-pemfile"), home: "etcd-transport" },
 ];
