@@ -148,7 +148,7 @@ impl Call {
     }
 }
 
-/// A call that was sent and not answered yet. Dropping it resets its stream.
+/// A call that was sent and not answered yet. Dropping it resets its stream if the request is finished.
 pub struct Open {
     task: JoinHandle<Outcome>,
     runtime: Handle,

@@ -328,3 +328,17 @@ async fn next_request(
 fn with_jitter(period: Duration) -> Duration {
     period.mul_f64(1.0 + rand::random::<f64>() / 10.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_a_failure_and_a_client_that_left_is_none() {
+        assert!(is_failure(&Status::internal("failed to unmarshal the received message")));
+        assert!(!is_failure(&Status::cancelled("the client")));
+        assert!(!is_failure(&Status::deadline_exceeded("the client's")));
+        let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(!is_failure(&Status::from_error(reset.into())));
+    }
+}

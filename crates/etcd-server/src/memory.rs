@@ -1,4 +1,4 @@
-//! `--memory-mlock`: what the member has in memory stays there.
+//! What stays in memory: with `--memory-mlock` all that the member has, and else what it still needs.
 
 use etcd_config::Member;
 use rustix::mm::{MlockAllFlags, mlockall};
@@ -21,4 +21,13 @@ pub(crate) fn lock_if_wanted(member: &Member) -> Result<(), Error> {
              (ulimit -l, or LimitMEMLOCK= in the unit) or leave the flag out"
         ))
     })
+}
+
+/// Gives the code back that only the start needed. What is locked stays.
+pub(crate) fn give_back_start() {
+    match etcd_residence::give_back_code() {
+        Ok(bytes) => tracing::debug!(bytes, "gave back the code of the start"),
+        // The member takes more memory and works as well.
+        Err(error) => tracing::debug!(%error, "the code of the start stays in memory"),
+    }
 }

@@ -132,6 +132,9 @@ impl Server {
         server.serve_clients(client_doors, facts, access, api, &member);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        if !member.memory_mlock {
+            blocking(memory::give_back_start).await;
+        }
         Ok(server)
     }
 
