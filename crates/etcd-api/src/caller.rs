@@ -1,5 +1,6 @@
 //! What a request brings to prove who sends it.
 
+use axum::http;
 use etcd_spans::Request as LookedAt;
 use etcd_transport::Connection;
 use tonic::metadata::MetadataMap;
@@ -26,6 +27,12 @@ impl Caller {
     pub(crate) fn split<T>(request: Request<T>) -> (Caller, T) {
         let (metadata, extensions, message) = request.into_parts();
         (Caller { metadata, extensions }, message)
+    }
+
+    /// Takes what it needs of a request that has been read.
+    pub(crate) fn of<B>(request: &mut http::Request<B>) -> Caller {
+        let metadata = MetadataMap::from_headers(std::mem::take(request.headers_mut()));
+        Caller { metadata, extensions: std::mem::take(request.extensions_mut()) }
     }
 
     pub(crate) fn metadata(&self) -> &MetadataMap {

@@ -40,8 +40,8 @@ impl KvService {
         KvService { api }
     }
 
-    fn deadline<T>(&self, request: &Request<T>) -> Deadline {
-        Deadline::of(request.metadata(), self.api.limits.request_timeout)
+    fn deadline(&self, caller: &Caller) -> Deadline {
+        Deadline::of(caller.metadata(), self.api.limits.request_timeout)
     }
 
     /// Begins to watch how long a call takes.
@@ -58,16 +58,16 @@ impl KvService {
     /// A put.
     pub(crate) async fn execute_put(
         &self,
-        request: Request<PutRequest>,
+        caller: &Caller,
+        request: &PutRequest,
     ) -> Result<PutResponse, Status> {
-        let deadline = self.deadline(&request);
-        let (caller, request) = Caller::split(request);
-        let timing = self.timing(deadline, slow::PUT, &caller, Asked::Put(&request));
-        self.api.reserve(put_cost(&request), &caller, deadline).await?;
-        check_put(&request)?;
-        let _step = self.api.step(&caller, "put", || looked_at::put(&request));
-        let command = EncodedCommand::put(&request);
-        let (answer, ended) = self.api.propose_timed(&caller, command, deadline).await?;
+        let deadline = self.deadline(caller);
+        let timing = self.timing(deadline, slow::PUT, caller, Asked::Put(request));
+        self.api.reserve(put_cost(request), caller, deadline).await?;
+        check_put(request)?;
+        let _step = self.api.step(caller, "put", || looked_at::put(request));
+        let command = EncodedCommand::put(request);
+        let (answer, ended) = self.api.propose_timed(caller, command, &deadline).await?;
         let Answer::Put(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         timing.answered(ended, || Sizes { count: 0, bytes: response.encoded_len() });
@@ -77,27 +77,27 @@ impl KvService {
     /// A txn, however deep.
     pub(crate) async fn execute_txn(
         &self,
-        request: Request<Deep<TxnRequest>>,
-    ) -> Result<Response<Deep<TxnResponse>>, Status> {
-        let deadline = self.deadline(&request);
-        let (caller, request) = Caller::split(request);
+        caller: &Caller,
+        request: Deep<TxnRequest>,
+    ) -> Result<Deep<TxnResponse>, Status> {
+        let deadline = self.deadline(caller);
         let asked = request.visit(Asked::txn);
-        let timing = self.timing(deadline, slow::TXN, &caller, asked);
+        let timing = self.timing(deadline, slow::TXN, caller, asked);
         // That there is no room is told before anything else.
-        self.api.reserve(request.visit(txn_cost), &caller, deadline).await?;
+        self.api.reserve(request.visit(txn_cost), caller, deadline).await?;
         request.visit(|request| {
             check_txn(request, self.api.limits.max_txn_ops)?;
             check_overlaps(request)
         })?;
-        let _step = self.api.step(&caller, "txn", || request.visit(looked_at::txn));
+        let _step = self.api.step(caller, "txn", || request.visit(looked_at::txn));
         let (mut response, ended) = if is_read_only(&request) {
-            let (response, ended) = self.read_txn(&caller, request, deadline).await?;
+            let (response, ended) = self.read_txn(caller, request, deadline).await?;
             (response.into(), ended)
         } else {
             let txn = Some(request.into_inner());
             let command = InternalRaftRequest { txn, ..Default::default() };
             let command = EncodedCommand::of(&Deep::new(command));
-            match self.api.propose_timed(&caller, command, deadline).await? {
+            match self.api.propose_timed(caller, command, &deadline).await? {
                 (Answer::Txn(response), ended) => (response, ended),
                 _ => return Err(unexpected()),
             }
@@ -105,7 +105,7 @@ impl KvService {
         response.header = self.api.complete(response.header);
         let bytes = || response.visit(TxnResponse::encoded_len);
         timing.answered(ended, || Sizes { count: 0, bytes: bytes() });
-        Ok(Response::new(response))
+        Ok(response)
     }
 
     /// A txn that only reads. As in etcd, its time is that after the barrier, and none without it.
@@ -155,17 +155,17 @@ impl KvService {
     /// A range, its key-values as they are stored.
     pub(crate) async fn execute_range(
         &self,
-        request: Request<RangeRequest>,
+        caller: &Caller,
+        request: &RangeRequest,
     ) -> Result<RangeAnswer, Status> {
-        let deadline = self.deadline(&request);
-        let (caller, request) = Caller::split(request);
-        let timing = self.timing(deadline, slow::RANGE, &caller, Asked::Range(&request));
+        let deadline = self.deadline(caller);
+        let timing = self.timing(deadline, slow::RANGE, caller, Asked::Range(request));
         if !request.serializable && self.api.is_learner() {
             return Err(Error::NotSupportedForLearner.into());
         }
-        check_range(&request)?;
-        let _step = self.api.step(&caller, "range", || looked_at::range(&request));
-        let read = self.read_range(&caller, &request, deadline).await;
+        check_range(request)?;
+        let _step = self.api.step(caller, "range", || looked_at::range(request));
+        let read = self.read_range(caller, request, deadline).await;
         self.note_read(Requested::Range, deadline, &read);
         let (answer, ended) = read?;
         timing.answered(ended, || Sizes { count: answer.count, bytes: answer.encoded_len() });
@@ -195,8 +195,8 @@ impl KvService {
         &self,
         request: Request<RangeRequest>,
     ) -> Result<Messages, Status> {
-        let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
+        let deadline = self.deadline(&caller);
         check_range(&request)?;
         range_stream::check(&request)?;
         let step = self.api.step(&caller, "range_streaming", || looked_at::range_stream(&request));
@@ -234,7 +234,8 @@ impl Kv for KvService {
         &self,
         request: Request<RangeRequest>,
     ) -> Result<Response<RangeResponse>, Status> {
-        Ok(Response::new(self.execute_range(request).await?.decode()?))
+        let (caller, request) = Caller::split(request);
+        Ok(Response::new(self.execute_range(&caller, &request).await?.decode()?))
     }
 
     async fn range_stream(
@@ -246,15 +247,16 @@ impl Kv for KvService {
     }
 
     async fn put(&self, request: Request<PutRequest>) -> Result<Response<PutResponse>, Status> {
-        Ok(Response::new(self.execute_put(request).await?))
+        let (caller, request) = Caller::split(request);
+        Ok(Response::new(self.execute_put(&caller, &request).await?))
     }
 
     async fn delete_range(
         &self,
         request: Request<DeleteRangeRequest>,
     ) -> Result<Response<DeleteRangeResponse>, Status> {
-        let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
+        let deadline = self.deadline(&caller);
         let asked = Asked::delete_range(&request);
         let timing = self.timing(deadline, slow::DELETE_RANGE, &caller, asked);
         check_delete_range(&request)?;
@@ -262,7 +264,7 @@ impl Kv for KvService {
         let delete_range = Some(request);
         let command =
             EncodedCommand::of(&InternalRaftRequest { delete_range, ..Default::default() });
-        let (answer, ended) = self.api.propose_timed(&caller, command, deadline).await?;
+        let (answer, ended) = self.api.propose_timed(&caller, command, &deadline).await?;
         let Answer::DeleteRange(mut response) = answer else { return Err(unexpected()) };
         response.header = self.api.complete(response.header);
         timing.answered(ended, || Sizes { count: response.deleted, bytes: response.encoded_len() });
@@ -270,16 +272,17 @@ impl Kv for KvService {
     }
 
     async fn txn(&self, request: Request<TxnRequest>) -> Result<Response<TxnResponse>, Status> {
-        let response = self.execute_txn(request.map(Deep::new)).await?;
-        Ok(response.map(Deep::into_inner))
+        let (caller, request) = Caller::split(request);
+        let response = self.execute_txn(&caller, Deep::new(request)).await?;
+        Ok(Response::new(response.into_inner()))
     }
 
     async fn compact(
         &self,
         request: Request<CompactionRequest>,
     ) -> Result<Response<CompactionResponse>, Status> {
-        let deadline = self.deadline(&request);
         let (caller, request) = Caller::split(request);
+        let deadline = self.deadline(&caller);
         let CompactionRequest { revision, physical } = request;
         let _step = self.api.step(&caller, "compact", || looked_at::compact(&request));
         self.api.permit_admin(&caller, deadline).await?;

@@ -30,7 +30,7 @@ impl Api {
         command: EncodedCommand,
         deadline: Deadline,
     ) -> Result<Answer, Error> {
-        let (answer, _) = self.propose_timed(caller, command, deadline).await?;
+        let (answer, _) = self.propose_timed(caller, command, &deadline).await?;
         Ok(answer)
     }
 
@@ -39,12 +39,12 @@ impl Api {
         &self,
         caller: &Caller,
         mut command: EncodedCommand,
-        deadline: Deadline,
+        deadline: &Deadline,
     ) -> Result<(Answer, Instant), Error> {
         let looked_at = self.looked_at(caller);
         let admitted = self.check_backlog(command.kind());
         admitted.map_err(|error| told(looked_at, error))?;
-        let identity = self.identify(caller, deadline).await;
+        let identity = self.identify(caller, *deadline).await;
         let identity = identity.map_err(|error| told(looked_at, error))?;
         if !identity.is_nobody() {
             let (username, auth_revision) = (identity.user, identity.revision);
@@ -52,7 +52,7 @@ impl Api {
         }
         let answer = self.propose_ready(command, deadline, looked_at).await;
         if matches!(answer, Err(Error::NoSpace)) {
-            self.report_overrun(deadline).await;
+            self.report_overrun(*deadline).await;
         }
         answer
     }
@@ -65,7 +65,7 @@ impl Api {
     ) -> Result<Answer, Error> {
         let command = EncodedCommand::of(command);
         self.check_backlog(command.kind())?;
-        let (answer, _) = self.propose_ready(command, deadline, None).await?;
+        let (answer, _) = self.propose_ready(command, &deadline, None).await?;
         Ok(answer)
     }
 
@@ -79,11 +79,22 @@ impl Api {
     async fn propose_ready(
         &self,
         command: EncodedCommand,
-        deadline: Deadline,
+        deadline: &Deadline,
         looked_at: Option<&Request>,
     ) -> Result<(Answer, Instant), Error> {
         let kind = command.kind();
-        let reply = self.propose_signed(command, deadline, looked_at).await;
+        let reply = if command.len_in_etcd(self.member_id) > self.limits.max_request_bytes {
+            Err(Error::RequestTooLarge)
+        } else {
+            let command = command.into_bytes();
+            let reply = match looked_at {
+                None => self.raft.propose(command, deadline.at).await,
+                Some(request) => {
+                    Box::pin(self.propose_looked_at(request, command, deadline.at)).await
+                }
+            };
+            reply.map_err(|error| self.unreplied(error, deadline))
+        };
         // In etcd a command that was refused when it was applied is a request that went well.
         let outcome = if reply.is_ok() { Outcome::Done } else { Outcome::Refused };
         let ended = Instant::now();
@@ -93,36 +104,23 @@ impl Api {
         Ok((answer, ended))
     }
 
-    async fn propose_signed(
-        &self,
-        command: EncodedCommand,
-        deadline: Deadline,
-        looked_at: Option<&Request>,
-    ) -> Result<Reply, Error> {
-        if command.len_in_etcd(self.member_id) > self.limits.max_request_bytes {
-            return Err(Error::RequestTooLarge);
-        }
-        let command = command.into_bytes();
-        let reply = match looked_at {
-            None => self.raft.propose(command, deadline.at).await,
-            Some(request) => Box::pin(self.propose_looked_at(request, command, deadline)).await,
-        };
-        match reply {
-            Ok(reply) => Ok(reply),
-            Err(late @ (ProposeError::NotAccepted | ProposeError::Unknown)) => {
+    /// What a client is told of a command without a reply.
+    fn unreplied(&self, error: ProposeError, deadline: &Deadline) -> Error {
+        match error {
+            late @ (ProposeError::NotAccepted | ProposeError::Unknown) => {
                 // Without a leader nothing took it, and etcd passes the raw error on. What only
                 // waited for its turn, etcd had taken.
                 let is_taken =
                     late == ProposeError::Unknown || self.raft.had_leader_since(deadline.begun);
                 match deadline.set_by {
-                    SetBy::Member if is_taken => Err(self.lateness(deadline.begun)),
+                    SetBy::Member if is_taken => self.lateness(deadline.begun),
                     // At the client's own limit etcd's gRPC library ends the stream before any
                     // status is sent, and clients make this of it.
-                    SetBy::Client | SetBy::Member => Err(Error::DeadlineExceeded),
+                    SetBy::Client | SetBy::Member => Error::DeadlineExceeded,
                 }
             }
-            Err(ProposeError::Dropped) => Err(Error::ProposalDropped),
-            Err(ProposeError::Stopped) => Err(Error::Stopped),
+            ProposeError::Dropped => Error::ProposalDropped,
+            ProposeError::Stopped => Error::Stopped,
         }
     }
 
@@ -131,13 +129,13 @@ impl Api {
         &self,
         request: &Request,
         command: Bytes,
-        deadline: Deadline,
+        deadline: Instant,
     ) -> Result<Reply, ProposeError> {
         request.note(PROPOSED);
         let sent = SystemTime::now();
         let mut expected = None;
         let expect = |id| expected = Some(request.expect(id));
-        let reply = self.raft.propose_as(command, deadline.at, expect).await?;
+        let reply = self.raft.propose_as(command, deadline, expect).await?;
         if let Some((begun, ended)) = expected.and_then(|expected| expected.applied()) {
             request.past_step(COMMIT, sent, begun);
             request.past_step(APPLY, begun, ended);

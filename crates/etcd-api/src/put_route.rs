@@ -13,28 +13,39 @@ use tonic::body::Body;
 use tower_service::Service as _;
 
 use crate::Api;
+use crate::caller::Caller;
 use crate::kv::KvService;
-use crate::unary::{self, Opened};
+use crate::terms::terms;
+use crate::unary;
 
 pub(crate) const PATH: &str = "/etcdserverpb.KV/Put";
 
-pub(crate) async fn serve<B>(
+// An async fn would hold its arguments twice, and each answer under way has its own room for all.
+#[allow(clippy::manual_async_fn, reason = "holds its arguments once")]
+pub(crate) fn serve<B>(
     api: Arc<Api>,
-    mut generated: KvServer<KvService>,
-    request: Request<B>,
-) -> Result<Response<Body>, Infallible>
+    mut request: Request<B>,
+) -> impl Future<Output = Result<Response<Body>, Infallible>> + Send
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<axum::BoxError> + Send + Unpin,
 {
-    let limit = api.limits.max_message_bytes();
-    match unary::open(request, limit, |message| PutRequest::decode(message).ok()).await {
-        Opened::Simple(request) => {
-            let answer = KvService::new(api).execute_put(request).await;
-            unary::respond(answer.and_then(|response| {
-                unary::message(response.encoded_len(), |target| response.encode_raw(target))
-            }))
+    async move {
+        let limit = api.limits.max_message_bytes();
+        let decode = |message| PutRequest::decode(message).ok();
+        match unary::open(&mut request, limit, decode).await {
+            Ok(message) => {
+                let caller = Caller::of(&mut request);
+                let answer = KvService::new(api).execute_put(&caller, &message).await;
+                unary::respond(answer.and_then(|response| {
+                    unary::message(response.encoded_len(), |target| response.encode_raw(target))
+                }))
+            }
+            Err(seen) => {
+                let limits = &api.limits;
+                let mut generated = terms!(KvServer::new(KvService::new(api.clone())), limits);
+                generated.call(seen.before(request)).await
+            }
         }
-        Opened::Other(request) => generated.call(*request).await,
     }
 }

@@ -50,16 +50,19 @@ impl Api {
         }
         let mine = self.alarm();
         let stands = |alarms: &Alarms| alarms.iter().any(|active| active == mine);
-        self.raise_unless(stands, deadline).await;
+        Box::pin(self.raise_unless(stands, deadline)).await;
         Err(Error::NoSpace)
     }
 
     /// The same alarm for a command that was applied before it was seen that there is no room. One
     /// of another member will do, as what is applied next is refused.
     pub(crate) async fn report_overrun(&self, deadline: Deadline) {
-        self.raise_unless(|alarms| alarms.has(AlarmType::Nospace), deadline).await;
+        let stands = |alarms: &Alarms| alarms.has(AlarmType::Nospace);
+        Box::pin(self.raise_unless(stands, deadline)).await;
     }
 
+    /// It is boxed wherever it is waited for: every write has room for what it may have to wait for,
+    /// and this is rare.
     async fn raise_unless(&self, stands: impl Fn(&Alarms) -> bool, deadline: Deadline) {
         if stands(&self.views.cluster().alarms) {
             return;

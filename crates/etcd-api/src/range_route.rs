@@ -17,12 +17,13 @@ use tonic::server::{Grpc, ServerStreamingService, UnaryService};
 use tonic::{Response, Status};
 
 use crate::Api;
+use crate::caller::Caller;
 use crate::kv::KvService;
 use crate::range_answer::RangeAnswer;
 use crate::range_codec::RangeCodec;
 use crate::range_stream::Messages;
 use crate::terms::terms;
-use crate::unary::{self, Opened};
+use crate::unary;
 
 pub(crate) const RANGE: &str = "/etcdserverpb.KV/Range";
 pub(crate) const RANGE_STREAM: &str = "/etcdserverpb.KV/RangeStream";
@@ -30,30 +31,35 @@ pub(crate) const RANGE_STREAM: &str = "/etcdserverpb.KV/RangeStream";
 /// Answers of more bytes leave in pieces.
 const LONG_BYTES: usize = 32 << 10;
 
-pub(crate) async fn serve_range<B>(
+// As of a put.
+#[allow(clippy::manual_async_fn, reason = "holds its arguments once")]
+pub(crate) fn serve_range<B>(
     api: Arc<Api>,
-    request: http::Request<B>,
-) -> Result<http::Response<Body>, Infallible>
+    mut request: http::Request<B>,
+) -> impl Future<Output = Result<http::Response<Body>, Infallible>> + Send
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<axum::BoxError> + Send + Unpin,
 {
-    let limit = api.limits.max_message_bytes();
-    match unary::open(request, limit, |message| RangeRequest::decode(message).ok()).await {
-        Opened::Simple(request) => {
-            let answer = KvService::new(api).execute_range(request).await;
-            match answer.and_then(sendable) {
-                Ok((answer, len)) if len > LONG_BYTES => Ok(in_pieces(answer)),
-                answer => {
-                    unary::respond(answer.and_then(|(answer, len)| {
+    async move {
+        let limit = api.limits.max_message_bytes();
+        let decode = |message| RangeRequest::decode(message).ok();
+        match unary::open(&mut request, limit, decode).await {
+            Ok(message) => {
+                let caller = Caller::of(&mut request);
+                let answer = KvService::new(api).execute_range(&caller, &message).await;
+                match answer.and_then(sendable) {
+                    Ok((answer, len)) if len > LONG_BYTES => Ok(in_pieces(answer)),
+                    answer => unary::respond(answer.and_then(|(answer, len)| {
                         unary::message(len, |target| answer.encode(target))
-                    }))
+                    })),
                 }
             }
-        }
-        Opened::Other(request) => {
-            let mut grpc = terms!(Grpc::new(RangeCodec::Unary), api.limits);
-            Ok(grpc.unary(Range(KvService::new(api)), *request).await)
+            Err(seen) => {
+                let mut grpc = terms!(Grpc::new(RangeCodec::Unary), api.limits);
+                let service = Range(KvService::new(api));
+                Ok(Box::pin(grpc.unary(service, seen.before(request))).await)
+            }
         }
     }
 }
@@ -88,7 +94,8 @@ impl UnaryService<RangeRequest> for Range {
     fn call(&mut self, request: tonic::Request<RangeRequest>) -> Self::Future {
         let service = self.0.clone();
         Box::pin(async move {
-            let (answer, _) = sendable(service.execute_range(request).await?)?;
+            let (caller, request) = Caller::split(request);
+            let (answer, _) = sendable(service.execute_range(&caller, &request).await?)?;
             Ok(Response::new(answer))
         })
     }

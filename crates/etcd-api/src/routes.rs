@@ -184,7 +184,7 @@ impl Stubs {
                     Box::pin(range_route::serve_range_stream(api(), request))
                 }
                 txn_route::PATH => Box::pin(txn_route::serve(api(), request)),
-                put_route::PATH => Box::pin(put_route::serve(api(), self.kv.clone(), request)),
+                put_route::PATH => Box::pin(put_route::serve(api(), request)),
                 _ => self.kv.clone().call(request),
             },
             Served::Cluster => self.cluster.clone().call(request),

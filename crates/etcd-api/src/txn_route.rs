@@ -15,33 +15,40 @@ use tonic::server::{Grpc, UnaryService};
 use tonic::{Response, Status};
 
 use crate::Api;
+use crate::caller::Caller;
 use crate::kv::KvService;
 use crate::terms::terms;
 use crate::txn_codec::TxnCodec;
-use crate::unary::{self, Opened};
+use crate::unary;
 
 pub(crate) const PATH: &str = "/etcdserverpb.KV/Txn";
 
-pub(crate) async fn serve<B>(
+// As of a put.
+#[allow(clippy::manual_async_fn, reason = "holds its arguments once")]
+pub(crate) fn serve<B>(
     api: Arc<Api>,
-    request: http::Request<B>,
-) -> Result<http::Response<Body>, Infallible>
+    mut request: http::Request<B>,
+) -> impl Future<Output = Result<http::Response<Body>, Infallible>> + Send
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<axum::BoxError> + Send + Unpin,
 {
-    let limit = api.limits.max_message_bytes();
-    match unary::open(request, limit, |message| decode_txn(message).ok()).await {
-        Opened::Simple(request) => {
-            let answer = KvService::new(api).execute_txn(request).await;
-            unary::respond(answer.and_then(|response| {
-                let message = encode(&**response.get_ref());
-                unary::message(message.len(), |target| target.put_slice(&message))
-            }))
-        }
-        Opened::Other(request) => {
-            let mut grpc = terms!(Grpc::new(TxnCodec), api.limits);
-            Ok(grpc.unary(Txn(KvService::new(api)), *request).await)
+    async move {
+        let limit = api.limits.max_message_bytes();
+        match unary::open(&mut request, limit, |message| decode_txn(message).ok()).await {
+            Ok(message) => {
+                let caller = Caller::of(&mut request);
+                let answer = KvService::new(api).execute_txn(&caller, message).await;
+                unary::respond(answer.and_then(|response| {
+                    let message = encode(&*response);
+                    unary::message(message.len(), |target| target.put_slice(&message))
+                }))
+            }
+            Err(seen) => {
+                let mut grpc = terms!(Grpc::new(TxnCodec), api.limits);
+                let service = Txn(KvService::new(api));
+                Ok(Box::pin(grpc.unary(service, seen.before(request))).await)
+            }
         }
     }
 }
@@ -54,6 +61,9 @@ impl UnaryService<Deep<TxnRequest>> for Txn {
 
     fn call(&mut self, request: tonic::Request<Deep<TxnRequest>>) -> Self::Future {
         let service = self.0.clone();
-        Box::pin(async move { service.execute_txn(request).await })
+        Box::pin(async move {
+            let (caller, request) = Caller::split(request);
+            service.execute_txn(&caller, request).await.map(Response::new)
+        })
     }
 }

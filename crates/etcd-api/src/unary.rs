@@ -13,7 +13,7 @@ use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tonic::Status;
 use tonic::body::Body;
-use tonic::metadata::{GRPC_CONTENT_TYPE, MetadataMap};
+use tonic::metadata::GRPC_CONTENT_TYPE;
 
 use crate::limits::MAX_SENT_BYTES;
 
@@ -22,26 +22,23 @@ const HEAD_BYTES: usize = 5;
 /// Says how messages with the flag are compressed.
 const ENCODING: &str = "grpc-encoding";
 
-/// A call whose body was looked at.
-pub(crate) enum Opened<M, B: HttpBody> {
-    /// All of it has come, and it is as simple as can be.
-    Simple(tonic::Request<M>),
-    /// The gRPC library has to read it: it may come in pieces, be compressed, too large or wrong.
-    Other(Box<Request<Rest<B>>>),
-}
+/// What was seen of a body that the gRPC library has to read: it may come in pieces, be compressed,
+/// too large or wrong.
+pub(crate) struct Seen<E>([Option<Result<Frame<Bytes>, E>>; 2]);
 
-/// Reads a message of at most `limit` bytes if it came in one frame; `decode` may say no.
+/// Reads a message of at most `limit` bytes if all of it comes in one frame, and it is as simple as
+/// can be; `decode` may say no.
 pub(crate) async fn open<M, B>(
-    request: Request<B>,
+    request: &mut Request<B>,
     limit: usize,
     decode: impl FnOnce(Bytes) -> Option<M>,
-) -> Opened<M, B>
+) -> Result<M, Seen<B::Error>>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
-    let (parts, mut body) = request.into_parts();
     let mut seen = [None, None];
-    if !parts.headers.contains_key(ENCODING) {
+    if !request.headers().contains_key(ENCODING) {
+        let body = request.body_mut();
         seen[0] = body.frame().await;
         // What is to be refused may never end.
         let message = seen[0].as_ref().and_then(|frame| alone(frame, limit));
@@ -53,13 +50,11 @@ where
             let has_ended =
                 seen[1].as_ref().is_none_or(|frame| body.is_end_stream() && is_empty(frame));
             if has_ended {
-                let metadata = MetadataMap::from_headers(parts.headers);
-                let request = tonic::Request::from_parts(metadata, parts.extensions, message);
-                return Opened::Simple(request);
+                return Ok(message);
             }
         }
     }
-    Opened::Other(Box::new(Request::from_parts(parts, Rest { seen, body })))
+    Err(Seen(seen))
 }
 
 /// Whether a frame only says that it is the last.
@@ -80,8 +75,15 @@ fn alone<E>(frame: &Result<Frame<Bytes>, E>, limit: usize) -> Option<Bytes> {
 
 /// A body of which some was looked at.
 pub(crate) struct Rest<B: HttpBody> {
-    seen: [Option<Result<Frame<Bytes>, B::Error>>; 2],
+    seen: Seen<B::Error>,
     body: B,
+}
+
+impl<E> Seen<E> {
+    /// The request as if nobody had looked at it.
+    pub(crate) fn before<B: HttpBody<Error = E>>(self, request: Request<B>) -> Request<Rest<B>> {
+        request.map(|body| Rest { seen: self, body })
+    }
 }
 
 impl<B> HttpBody for Rest<B>
@@ -96,7 +98,7 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        for seen in &mut self.seen {
+        for seen in &mut self.seen.0 {
             if let Some(frame) = seen.take() {
                 return Poll::Ready(Some(frame));
             }
@@ -105,7 +107,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.seen.iter().all(Option::is_none) && self.body.is_end_stream()
+        self.seen.0.iter().all(Option::is_none) && self.body.is_end_stream()
     }
 }
 
@@ -237,11 +239,11 @@ mod tests {
     }
 
     /// What was read, and what the library would read if it was not.
-    async fn opened(request: Request<Coming>) -> Result<Bytes, Bytes> {
-        match open(request, 4, Some).await {
-            Opened::Simple(request) => Ok(request.into_inner()),
-            Opened::Other(request) => {
-                let collected = request.into_body().collect().await;
+    async fn opened(mut request: Request<Coming>) -> Result<Bytes, Bytes> {
+        match open(&mut request, 4, Some).await {
+            Ok(message) => Ok(message),
+            Err(seen) => {
+                let collected = seen.before(request).into_body().collect().await;
                 Err(collected.expect("no error").to_bytes())
             }
         }
@@ -290,22 +292,22 @@ mod tests {
     fn a_head_that_is_to_be_refused_is_not_waited_for() {
         for head in [[0, 0, 0, 0, 5], [2, 0, 0, 0, 0], [0, 255, 255, 255, 255]] {
             let frames = vec![data(&head)].into_iter();
-            let request = Request::new(Coming { frames, end: End::Never });
-            let opened = open(request, 4, Some).now_or_never();
-            assert!(matches!(opened, Some(Opened::Other(_))), "{head:?}");
+            let mut request = Request::new(Coming { frames, end: End::Never });
+            let opened = open(&mut request, 4, Some).now_or_never();
+            assert!(matches!(opened, Some(Err(_))), "{head:?}");
         }
-        let request =
+        let mut request =
             Request::new(Coming { frames: vec![data(&[0; 5])].into_iter(), end: End::Never });
-        let opened = open(request, 4, |_| None::<()>).now_or_never();
-        assert!(matches!(opened, Some(Opened::Other(_))), "what it holds is wrong");
+        let opened = open(&mut request, 4, |_| None::<()>).now_or_never();
+        assert!(matches!(opened, Some(Err(_))), "what it holds is wrong");
     }
 
     #[tokio::test]
     async fn what_the_decoder_refuses_the_library_reads_again() {
-        let request = request(vec![data(&[0, 0, 0, 0, 1, 7])]);
-        let opened = open(request, 4, |_| None::<()>).await;
-        let Opened::Other(request) = opened else { panic!("it was refused") };
-        let all = request.into_body().collect().await.expect("no error").to_bytes();
+        let mut request = request(vec![data(&[0, 0, 0, 0, 1, 7])]);
+        let opened = open(&mut request, 4, |_| None::<()>).await;
+        let Err(seen) = opened else { panic!("it was refused") };
+        let all = seen.before(request).into_body().collect().await.expect("no error").to_bytes();
         assert_eq!(all, [0, 0, 0, 0, 1, 7][..]);
     }
 
@@ -313,16 +315,14 @@ mod tests {
     async fn trailers_and_errors_come_through() {
         let trailers = Ok(Frame::trailers(well()));
         let frames = vec![data(&[0; 5]), trailers];
-        let Opened::Other(request) = open(request(frames), 4, Some).await else {
-            panic!("trailers")
-        };
-        let collected = request.into_body().collect().await.expect("no error");
+        let mut request = request(frames);
+        let Err(seen) = open(&mut request, 4, Some).await else { panic!("trailers") };
+        let collected = seen.before(request).into_body().collect().await.expect("no error");
         assert_eq!(collected.trailers(), Some(&well()));
         let frames = vec![data(&[0; 5]), Err(Status::cancelled("gone"))];
-        let Opened::Other(request) = open(self::request(frames), 4, Some).await else {
-            panic!("an error")
-        };
-        let error = request.into_body().collect().await.expect_err("it was cut off");
+        let mut request = self::request(frames);
+        let Err(seen) = open(&mut request, 4, Some).await else { panic!("an error") };
+        let error = seen.before(request).into_body().collect().await.expect_err("it was cut off");
         assert_eq!(error.message(), "gone");
     }
 

@@ -54,9 +54,9 @@ impl<M: StateMachine> Barrier<M> {
         tasks: Tasks,
     ) -> Readers {
         let (sender, readers) = mpsc::channel(QUEUE);
-        let beside = tasks.clone();
-        let barrier = Barrier { raft, peers, leader, applied, readers, tasks };
-        beside.spawn_beside_callers(barrier.run());
+        // On the thread of the consensus: a round goes to and fro there, and beside the callers it
+        // would queue up behind them each time. Only the word to many readers is worth a way out.
+        tasks.clone().spawn(Barrier { raft, peers, leader, applied, readers, tasks }.run());
         sender
     }
 
@@ -120,9 +120,6 @@ impl<M: StateMachine> Barrier<M> {
 
     /// Answers the readers when `index` is applied here, while the next round may start.
     fn release(&self, mut readers: Vec<Reader>, index: u64) {
-        if self.applied.borrow().index >= index {
-            return answer(&mut readers, &Ok(()));
-        }
         let mut applied = self.applied.clone();
         self.tasks.spawn_beside_callers(async move {
             if applied.wait_for(|position| position.index >= index).await.is_ok() {

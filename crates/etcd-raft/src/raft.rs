@@ -211,8 +211,12 @@ impl<R: Send + 'static> Raft<R> {
     /// # Errors
     /// See [`ProposeError`]: only `NotAccepted` and `Dropped` mean that the command has no effect
     /// for sure.
-    pub async fn propose(&self, command: Bytes, deadline: Instant) -> Result<R, ProposeError> {
-        self.propose_as(command, deadline, |_| ()).await
+    pub fn propose(
+        &self,
+        command: Bytes,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<R, ProposeError>> + Send {
+        self.propose_as(command, deadline, |_| ())
     }
 
     /// The same for a caller that wants to know first under which [`crate::Proposal::id`] the
