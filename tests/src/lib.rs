@@ -7,6 +7,7 @@
 //! - [`Client`]: a blocking client over etcd-proto's stubs; [`Etcdctl`], [`Etcdutl`]: etcd's own
 //!   tools.
 //! - [`chance`]: random numbers of a seed that is printed.
+//! - [`HeldDisk`]: a disk that lets nothing be synced.
 //! - [`History`]: writers that remember what was acknowledged.
 //! - [`web`] asks over plain HTTP, [`http_script`] runs requests and their expected answers.
 //! - [`script`]: commands and their expected output in a text file; [`behaviour`]: the same with
@@ -35,6 +36,7 @@ pub mod etcdutl;
 pub mod member;
 pub mod cluster;
 pub mod scene;
+pub mod held_disk;
 pub mod history;
 mod transcript;
 pub mod script;
@@ -47,6 +49,7 @@ pub use client::{Client, Failure};
 pub use cluster::{Cluster, Plan, Turn};
 pub use etcdctl::Etcdctl;
 pub use etcdutl::Etcdutl;
+pub use held_disk::HeldDisk;
 pub use history::History;
 pub use member::{Member, Place};
 pub use metrics::Scrape;

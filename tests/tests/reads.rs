@@ -2,7 +2,8 @@
 
 use etcd_tests::client::Consistency;
 use etcd_tests::cluster::eventually;
-use etcd_tests::{Client, Cluster, Network, Plan, Signal};
+use etcd_tests::process::server_is_ours;
+use etcd_tests::{Client, Cluster, HeldDisk, Network, Plan, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -177,4 +178,40 @@ fn serializable_reads_need_no_quorum_and_linearizable_ones_say_what_is_missing()
     let now = (kv.version, &kv.value[..]);
     // A leader that lost its quorum may have kept the put in its log.
     assert!(now == (1, b"value") || now == (2, b"other"), "{kv:?}");
+}
+
+#[test]
+fn a_read_waits_for_no_disk() {
+    if !server_is_ours() {
+        // Go's system calls go past the disk that is held.
+        return;
+    }
+    let mut cluster = Cluster::prepare(&Plan::loopback(3));
+    let home = cluster.home.path();
+    let members = cluster.members.iter_mut();
+    let mut disks: Vec<_> = members.map(|member| HeldDisk::under(member, home)).collect();
+    cluster.start_all();
+    let leader = cluster.leader();
+    let client = Client::new(&cluster.members[leader].client_url);
+    client.put("key", "before").expect("a put");
+    cluster.wait_until_level();
+
+    disks.remove(leader);
+    disks.iter().for_each(HeldDisk::hold);
+    let putting = std::thread::spawn(move || client.put("key", "after"));
+    eventually(Duration::from_secs(10), "both followers wait for their disks", || {
+        disks.iter().all(HeldDisk::is_waited_for).then_some(())
+    });
+    let check_all = |value: &str| {
+        for member in &cluster.members {
+            let answer = Client::new(&member.client_url).get("key", Consistency::Linearizable);
+            let answer = answer.unwrap_or_else(|failure| panic!("{}: {failure}", member.name));
+            assert_eq!(answer.expect("it was put").value, value, "{}", member.name);
+        }
+    };
+    check_all("before");
+    assert!(!putting.is_finished(), "no follower has it on its disk");
+    disks.iter().for_each(HeldDisk::release);
+    putting.join().expect("no panic").expect("a put");
+    check_all("after");
 }

@@ -1,15 +1,18 @@
 //! The read barrier: one confirmation of leadership serves every read that waits for one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_proto::raftpb::{Message, MessageType};
 use openraft::ReadPolicy;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
+use crate::confirmed::{Reader, answer};
 use crate::leader::{Leader, LeaderWatch};
 use crate::network::{Peers, Purpose};
 use crate::openraft_types::OpenRaft;
 use crate::tasks::Tasks;
+use crate::waiters::Waiters;
 use crate::{Position, ReadError, StateMachine};
 
 /// A question that got no answer is asked again after this long (etcd: 500 ms).
@@ -18,12 +21,11 @@ const ROUND_TIME: Duration = Duration::from_millis(500);
 const RETRY_AFTER: Duration = Duration::from_millis(20);
 /// Reads that wait for a round before readers have to wait to be queued.
 const QUEUE: usize = 16 << 10;
+/// So many readers are told on the thread of the consensus; more are told beside the callers.
+const TOLD_HERE: usize = 16;
 
 /// The way into a member's [`Barrier`].
 pub(crate) type Readers = mpsc::Sender<Reader>;
-
-/// One who waits for the word that it may read.
-pub(crate) type Reader = oneshot::Sender<Result<(), ReadError>>;
 
 /// Answers waiting readers once this member's state has reached what was committed when they came.
 pub(crate) struct Barrier<M: StateMachine> {
@@ -31,6 +33,7 @@ pub(crate) struct Barrier<M: StateMachine> {
     peers: Peers,
     leader: LeaderWatch,
     applied: watch::Receiver<Position>,
+    waiters: Arc<Waiters<M::Reply>>,
     readers: mpsc::Receiver<Reader>,
     tasks: Tasks,
 }
@@ -51,12 +54,15 @@ impl<M: StateMachine> Barrier<M> {
         peers: Peers,
         leader: LeaderWatch,
         applied: watch::Receiver<Position>,
+        waiters: Arc<Waiters<M::Reply>>,
         tasks: Tasks,
     ) -> Readers {
         let (sender, readers) = mpsc::channel(QUEUE);
+        let spawning = tasks.clone();
+        let barrier = Barrier { raft, peers, leader, applied, waiters, readers, tasks };
         // On the thread of the consensus: a round goes to and fro there, and beside the callers it
-        // would queue up behind them each time. Only the word to many readers is worth a way out.
-        tasks.clone().spawn(Barrier { raft, peers, leader, applied, readers, tasks }.run());
+        // would queue up behind them each time.
+        spawning.spawn(barrier.run());
         sender
     }
 
@@ -69,7 +75,7 @@ impl<M: StateMachine> Barrier<M> {
                 Round::Confirmed(index) => self.release(std::mem::take(&mut waiting), index),
                 Round::LeaderChanged => {
                     self.peers.figures().barriers_failed.raise();
-                    answer(&mut waiting, &Err(ReadError::LeaderChanged));
+                    answer(waiting.drain(..), &Err(ReadError::LeaderChanged));
                 }
                 Round::Abandoned => self.peers.figures().barriers_slow.raise(),
             }
@@ -119,20 +125,13 @@ impl<M: StateMachine> Barrier<M> {
     }
 
     /// Answers the readers when `index` is applied here, while the next round may start.
-    fn release(&self, mut readers: Vec<Reader>, index: u64) {
-        let mut applied = self.applied.clone();
-        self.tasks.spawn_beside_callers(async move {
-            if applied.wait_for(|position| position.index >= index).await.is_ok() {
-                answer(&mut readers, &Ok(()));
-            }
-        });
-    }
-}
-
-fn answer(readers: &mut Vec<Reader>, answer: &Result<(), ReadError>) {
-    for reader in readers.drain(..) {
-        // A reader that gave up needs no answer.
-        let _ = reader.send(answer.clone());
+    fn release(&self, readers: Vec<Reader>, index: u64) {
+        let applied = || self.applied.borrow().index;
+        let ready = self.waiters.confirmed.wait(readers, index, applied);
+        if ready.len() <= TOLD_HERE {
+            return answer(ready, &Ok(()));
+        }
+        self.tasks.spawn_beside_callers(async move { answer(ready, &Ok(())) });
     }
 }
 

@@ -20,6 +20,7 @@ mod reservation;
 mod log_store;
 mod failure;
 mod tasks;
+mod confirmed;
 mod waiters;
 mod codec;
 mod link;

@@ -116,6 +116,12 @@ impl<M: StateMachine> Applier<M> {
         }
     }
 
+    /// Lets others see how far it is, and those read that waited for it.
+    fn show_position(&self) {
+        self.shown.position.send_replace(self.applied.position);
+        self.waiters.confirmed.reach(self.applied.position.index);
+    }
+
     fn apply(&mut self, chunk: Chunk) -> io::Result<()> {
         self.try_apply(chunk).map_err(|error| self.failure.note(error))
     }
@@ -140,7 +146,7 @@ impl<M: StateMachine> Applier<M> {
         if self.applied.membership.position.index > self.applied.previous.index {
             self.shown.members.send_replace(Arc::new(self.machine.members()));
         }
-        self.shown.position.send_replace(self.applied.position);
+        self.show_position();
         for (caller, reply) in callers.into_iter().zip(replies) {
             // A caller that gave up meanwhile needs no reply.
             caller.map(|caller| caller.send(Ok(reply)));
@@ -162,7 +168,7 @@ impl<M: StateMachine> Applier<M> {
             return Err(io::Error::other(message));
         }
         self.shown.members.send_replace(Arc::new(self.machine.members()));
-        self.shown.position.send_replace(self.applied.position);
+        self.show_position();
         let index = self.applied.position.index;
         tracing::info!(index, term = self.applied.position.term, "applied snapshot");
         Ok(())

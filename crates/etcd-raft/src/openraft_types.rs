@@ -40,9 +40,11 @@ pub(crate) type RaftPayload = openraft::EntryPayload<Commands, u64, Node>;
 pub(crate) type Membership = openraft::Membership<u64, Node>;
 pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
 pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+pub(crate) type AppendEntriesRequest = openraft::raft::AppendEntriesRequest<TypeConfig>;
 pub(crate) type StreamAppendResult = openraft::raft::StreamAppendResult<TypeConfig>;
 pub(crate) type Snapshot = openraft::alias::SnapshotOf<TypeConfig, crate::snapshot::SnapshotFiles>;
 
+pub(crate) type RaftState = openraft::RaftState<TypeConfig>;
 pub(crate) type MetricsReceiver<T> = openraft::alias::WatchReceiverOf<TypeConfig, T>;
 /// Openraft with this project's state machine adapter.
 pub(crate) type OpenRaft<M> = openraft::Raft<TypeConfig, crate::machine::Machine<M>>;

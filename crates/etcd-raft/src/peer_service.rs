@@ -21,7 +21,9 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::barrier::read_index;
 use crate::contact::Contact;
 use crate::link::{MAX_MESSAGE_BYTES, header, removed};
-use crate::openraft_types::{OpenRaft, SnapshotMeta};
+use crate::openraft_types::{
+    AppendEntriesRequest, LogId, OpenRaft, RaftState, SnapshotMeta, StreamAppendResult, Vote,
+};
 use crate::proposer::{Submission, Taken};
 use crate::tasks::Tasks;
 use crate::ways::Ways;
@@ -125,10 +127,8 @@ impl<M: StateMachine> Shared<M> {
         let from = message.from;
         let kind = MessageType::try_from(message.r#type).unwrap_or(MessageType::MsgHup);
         let answer = match kind {
-            MessageType::MsgApp => self.append(message, MessageType::MsgAppResp).await?,
-            MessageType::MsgHeartbeat => {
-                self.append(message, MessageType::MsgHeartbeatResp).await?
-            }
+            MessageType::MsgApp => self.append(message).await?,
+            MessageType::MsgHeartbeat => self.heartbeat(message).await?,
             MessageType::MsgVote => {
                 let answer = self.raft.vote(codec::vote_request_from_wire(&message)).await;
                 codec::vote_response_to_wire(MessageType::MsgVoteResp, &answer.map_err(stopped)?)
@@ -151,19 +151,58 @@ impl<M: StateMachine> Shared<M> {
         Ok(Message { sequence, to: from, from: self.member.0, ..answer })
     }
 
-    async fn append(&self, message: Message, kind: MessageType) -> Result<Message, Status> {
-        let request = codec::append_from_wire(message)
-            .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let leader = request.vote.leader_id;
-        let previous = request.prev_log_id;
+    async fn append(&self, message: Message) -> Result<Message, Status> {
+        let request = append_request(message)?;
+        let result = self.append_request(request).await?;
+        Ok(codec::append_result_to_wire(MessageType::MsgAppResp, &result))
+    }
+
+    /// Openraft answers when everything that it appended before is on the disk. A heartbeat, and with
+    /// it every read barrier, only asks whether this member follows the leader, which no disk decides.
+    async fn heartbeat(&self, message: Message) -> Result<Message, Status> {
+        let request = append_request(message)?;
+        let (vote, previous) = (request.vote, request.prev_log_id);
+        let follows = async {
+            let (tell, told) = oneshot::channel();
+            let look = move |state: &RaftState| {
+                // Whoever lacks entries that it had tells more than this.
+                let follows = *state.vote_ref() == vote && has(state, previous);
+                // The disk may have been faster.
+                let _ = tell.send(follows);
+            };
+            self.raft.external_request(look).await.ok()?;
+            told.await.ok()
+        };
+        let result = tokio::select! {
+            // Asked in this order, openraft has dealt with the heartbeat before it lets anybody look.
+            biased;
+            result = self.append_request(request) => result?,
+            Some(true) = follows => {
+                self.hear(&vote);
+                Ok(previous)
+            }
+        };
+        Ok(codec::append_result_to_wire(MessageType::MsgHeartbeatResp, &result))
+    }
+
+    async fn append_request(
+        &self,
+        request: AppendEntriesRequest,
+    ) -> Result<StreamAppendResult, Status> {
+        let (vote, previous) = (request.vote, request.prev_log_id);
         let last = request.entries.last().map(|entry| entry.log_id).or(previous);
         let answer = self.raft.append_entries(request).await.map_err(stopped)?;
         let result = answer.into_stream_result(previous, last);
         // Only a leader of an earlier term is no leader; one whose entries do not fit yet is.
         if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
-            self.contact.heard(leader.voted_for, leader.term);
+            self.hear(&vote);
         }
-        Ok(codec::append_result_to_wire(kind, &result))
+        Ok(result)
+    }
+
+    /// Notes that the leader of this vote gave a sign of life.
+    fn hear(&self, vote: &Vote) {
+        self.contact.heard(vote.leader_id.voted_for, vote.leader_id.term);
     }
 
     async fn transfer(&self, message: &Message) -> Result<Message, Status> {
@@ -274,6 +313,16 @@ impl<M: StateMachine> Shared<M> {
 fn sender<T>(request: &Request<T>) -> MemberId {
     let from = request.metadata().get(header::FROM).and_then(|from| from.to_str().ok());
     MemberId(from.and_then(|from| u64::from_str_radix(from, 16).ok()).unwrap_or_default())
+}
+
+fn append_request(message: Message) -> Result<AppendEntriesRequest, Status> {
+    codec::append_from_wire(message).map_err(|error| Status::invalid_argument(error.to_string()))
+}
+
+/// Whether an entry is in the log, or was before it was purged.
+fn has(state: &RaftState, entry: Option<LogId>) -> bool {
+    let log = &state.log_ids;
+    entry.is_none_or(|entry| log.get(entry.index) == Some(entry) || log.purged() >= Some(&entry))
 }
 
 fn stopped(error: impl std::fmt::Display) -> Status {

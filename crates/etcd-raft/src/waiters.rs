@@ -1,4 +1,4 @@
-//! Who waits for the reply to which proposal.
+//! Who waits for what is applied: for the reply to a proposal, or to read.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +7,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::ProposeError;
+use crate::confirmed::Confirmed;
 
-/// The callers on this member that wait for their proposal to be applied here.
+/// The callers on this member that wait for their proposal to be applied here, and the readers.
 pub(crate) struct Waiters<R> {
+    pub(crate) confirmed: Confirmed,
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, Waiter<R>>>,
     emptied: Notify,
@@ -37,7 +39,12 @@ impl<R> Waiters<R> {
     /// Numbers start at `seed`, which should differ between members and between starts, so that a
     /// reply to an earlier life's proposal finds nobody.
     pub(crate) fn new(seed: u64) -> Waiters<R> {
-        Waiters { next: AtomicU64::new(seed), waiting: Mutex::default(), emptied: Notify::new() }
+        Waiters {
+            confirmed: Confirmed::default(),
+            next: AtomicU64::new(seed),
+            waiting: Mutex::default(),
+            emptied: Notify::new(),
+        }
     }
 
     pub(crate) fn register(&self) -> (u64, oneshot::Receiver<Result<R, ProposeError>>) {
@@ -115,6 +122,7 @@ impl<R> Waiters<R> {
 
     /// Ends every wait: the member stops.
     pub(crate) fn clear(&self) {
+        self.confirmed.clear();
         self.waiting.lock().clear();
         self.emptied.notify_waiters();
     }

@@ -44,7 +44,8 @@ pub(super) fn start_beside<M: StateMachine>(
     let (raft, peers) = (|| ground.raft.clone(), || ground.peers.clone());
     let submissions = Proposer::start(raft(), peers(), waiters.clone(), leader.clone(), tasks);
     let applied = ground.applied.clone();
-    let readers = Barrier::start(raft(), peers(), leader.clone(), applied, tasks.clone());
+    let (leading, waiting) = (leader.clone(), waiters.clone());
+    let readers = Barrier::start(raft(), peers(), leading, applied, waiting, tasks.clone());
     let changes = Reconfiguration::start(ground, leader.clone(), tasks);
     Started { contact, leader, absence, ways: Ways { submissions, readers, changes } }
 }
