@@ -5,12 +5,16 @@ use etcd_apply::Kind;
 use etcd_membership::MemberId;
 use etcd_proto::etcdserverpb::{InternalRaftRequest, PutRequest, RequestHeader};
 use prost::Message as _;
-use prost::encoding::{decode_varint, encoded_len_varint, key_len, message};
+use prost::encoding::{
+    WireType, decode_varint, encode_key, encode_varint, encoded_len_varint, key_len, message,
+};
 
 /// The field of `InternalRaftRequest` that holds a put.
 const PUT: u32 = 4;
 /// The field that says in whose name the command is. It comes last, so it can be added last.
 const HEADER: u32 = 100;
+/// The most bytes before a message that is a field: its number and its length.
+const FIELD_HEAD_MAX: usize = 15;
 /// Room for most headers.
 const HEADER_ROOM: usize = 64;
 
@@ -33,9 +37,11 @@ impl EncodedCommand {
 
     /// A put, which is too frequent to fill the large struct for all kinds of commands.
     pub(crate) fn put(request: &PutRequest) -> EncodedCommand {
-        let room = message::encoded_len(PUT, request) + HEADER_ROOM;
-        let mut fields = BytesMut::with_capacity(room);
-        message::encode(PUT, request, &mut fields);
+        let len = request.encoded_len();
+        let mut fields = BytesMut::with_capacity(FIELD_HEAD_MAX + len + HEADER_ROOM);
+        encode_key(PUT, WireType::LengthDelimited, &mut fields);
+        encode_varint(len as u64, &mut fields);
+        request.encode_raw(&mut fields);
         EncodedCommand { fields, header_len: None }
     }
 

@@ -240,13 +240,14 @@ impl<R: Send + 'static> Raft<R> {
             shared.ways.submissions.send(submission).await.map_err(|_| ProposeError::Stopped)?;
             reply.await.unwrap_or(Err(ProposeError::Stopped))
         };
+        // That the member stops is told by the waiters: one list fewer to be entered and left.
         let answered = tokio::select! {
+            biased;
             answered = answered => answered,
             () = tokio::time::sleep_until(deadline) => Err(match place.leave() {
                 Abandoned::BeforeDispatch => ProposeError::NotAccepted,
                 Abandoned::AfterDispatch => ProposeError::Unknown,
             }),
-            () = shared.tasks.stopping() => Err(ProposeError::Stopped),
         };
         if answered.is_err() {
             shared.figures.proposals_failed.raise();
@@ -442,6 +443,8 @@ impl<R: Send + 'static> Raft<R> {
         self.shared.waiters.clear();
         self.shared.core.shutdown().await;
         self.shared.tasks.ended().await;
+        // Also those who came before nobody took submissions any more.
+        self.shared.waiters.clear();
     }
 
     /// Resolves with the reason when the consensus cannot go on: the process must end then.
