@@ -98,13 +98,13 @@ async fn what_speaks_against_a_change_is_told_whoever_is_asked() {
         let unstarted = Newcomer::unstarted(MemberId(id), vec![url.to_owned()]);
         Newcomer { is_learner: true, ..unstarted }
     };
-    let first = Change::Add(learner(7, "http://a:1"));
+    let first = Change::Add(learner(7, "http://127.0.0.1:1"));
     members[0].raft.change_members(first, soon()).await.expect("one may learn");
     for member in &members {
         for (change, error) in [
             (Change::Add(newcomer(&cluster, 1)), Error::IdExists),
             (Change::Add(thief.clone()), Error::PeerUrlExists),
-            (Change::Add(learner(8, "http://b:1")), Error::TooManyLearners),
+            (Change::Add(learner(8, "http://127.0.0.1:2")), Error::TooManyLearners),
             (Change::Remove(MemberId(9)), Error::IdNotFound),
             (Change::Promote(MemberId(1)), Error::NotLearner),
         ] {
@@ -113,7 +113,8 @@ async fn what_speaks_against_a_change_is_told_whoever_is_asked() {
         }
     }
     members[1].raft.change_members(Change::Remove(MemberId(7)), soon()).await.expect("removed");
-    let back = members[0].raft.change_members(Change::Add(learner(7, "http://a:1")), soon()).await;
+    let back =
+        members[0].raft.change_members(Change::Add(learner(7, "http://127.0.0.1:1")), soon()).await;
     assert_eq!(back, Err(ChangeError::Refused(Error::IdRemoved)));
 }
 
@@ -125,7 +126,7 @@ async fn changes_at_the_same_time_are_all_made() {
     for number in 0..12_u64 {
         let raft = members[usize::try_from(number % 3).expect("small")].raft.clone();
         asked.spawn(async move {
-            let url = format!("http://added-{number}:1");
+            let url = format!("http://127.0.0.1:{}", 1 + number);
             let member = Newcomer::unstarted(MemberId(100 + number), vec![url]);
             raft.change_members(Change::Add(member), soon()).await
         });
