@@ -1,14 +1,13 @@
 //! What there is to say of a member's log at a moment.
 
 use etcd_figures::Distribution;
-use etcd_storage::Engine;
 
 /// A member's log as it is.
 #[derive(Debug, Clone)]
 pub struct LogFacts {
-    /// How long it takes to put what waits into one group.
+    /// How long it takes to put what waits into one group and to write it.
     pub groups: Distribution,
-    /// How long it takes until a group is written and synced.
+    /// How long it takes to sync a group.
     pub syncs: Distribution,
     /// Bytes of all groups so far.
     pub written_bytes: u64,
@@ -22,6 +21,6 @@ pub struct LogFacts {
     pub entries_in_memory: u64,
     /// Bytes of them.
     pub bytes_in_memory: u64,
-    /// What RocksDB says.
-    pub engine: Engine,
+    /// Files of the log.
+    pub segments: u64,
 }

@@ -29,8 +29,8 @@ const TAIL_BYTES: usize = 16 << 20;
 const MESSAGE_BYTES: usize = 1 << 20;
 /// Entries read at once for apply.
 const READ_ENTRIES: u64 = 64;
-/// Bytes appended since the last snapshot after which the next one is due. Well below the log's
-/// write buffer, so that much of the buffer is purged before it is flushed and never written again.
+/// Bytes appended since the last snapshot after which the next one is due: it bounds what a start
+/// has to apply again, and the log's files.
 const SNAPSHOT_BYTES: u64 = 32 << 20;
 /// What an entry takes in memory beside its data, roughly.
 const ENTRY_OVERHEAD: usize = 64;
@@ -68,7 +68,7 @@ impl LogView {
             last: if last > purged { last } else { 0 },
             entries_in_memory: entries_in_memory as u64,
             bytes_in_memory: bytes_in_memory as u64,
-            engine: log.engine(),
+            segments: log.segments() as u64,
         })
     }
 }
@@ -103,9 +103,9 @@ struct Tail {
 
 impl LogStore {
     pub(crate) fn open(log: Log, failure: Failure, hold: Hold) -> Result<LogStore, Error> {
-        let indexes = log.indexes()?;
+        let indexes = log.indexes();
         let mark = |name: &str| -> Result<Option<LogId>, Error> {
-            let Some(bytes) = log.mark(name)? else { return Ok(None) };
+            let Some(bytes) = log.mark(name) else { return Ok(None) };
             let position = Position::from_bytes(&bytes);
             let damaged = || Error::Damaged(format!("{}: unreadable mark {name}", path(&log)));
             Ok(position.ok_or_else(damaged)?.log_id())
@@ -121,7 +121,7 @@ impl LogStore {
             );
             return Err(Error::Damaged(message));
         }
-        let vote = log.mark(VOTE)?.map(|bytes| decode_vote(&bytes)).transpose()?;
+        let vote = log.mark(VOTE).map(|bytes| decode_vote(&bytes)).transpose()?;
         let mut last = purged;
         if !indexes.is_empty() {
             let records = log.read(indexes.end - 1..indexes.end)?;
@@ -302,7 +302,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     }
 
     async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        let bytes = self.shared.log.mark(COMMITTED)?;
+        let bytes = self.shared.log.mark(COMMITTED);
         let position = bytes.and_then(|bytes| Position::from_bytes(&bytes)).unwrap_or_default();
         // The mark is not synced, so it may be ahead of nothing but never of the log: an entry is on
         // disk before it is committed. Only a purge or truncation could have removed it since.
@@ -503,10 +503,10 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// Nothing if nothing was ever written.
     pub(crate) fn read(log: &Log) -> Result<Option<Recorded>, Error> {
-        let purged = log.mark(PURGED)?.and_then(|bytes| Position::from_bytes(&bytes));
+        let purged = log.mark(PURGED).and_then(|bytes| Position::from_bytes(&bytes));
         let mut last = purged.and_then(Position::log_id);
         let mut membership = None;
-        let Range { mut start, end } = log.indexes()?;
+        let Range { mut start, end } = log.indexes();
         while start < end {
             let next = end.min(start + READ_ENTRIES);
             for record in log.read(start..next)? {

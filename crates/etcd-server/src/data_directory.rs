@@ -62,7 +62,7 @@ impl DataDirectory {
         create(&member)?;
         let log_path = places.log.clone().unwrap_or_else(|| member.join("log"));
         create(&log_path)?;
-        let options = LogOptions { sync: places.sync, ..LogOptions::default() };
+        let options = LogOptions { sync: places.sync };
         let log = Log::open(&log_path, &options)?;
         let (identity, founders) = (read_identity(&log)?, read_founders(&log)?);
         let storage = Storage::open(&member.join("state"), StorageOptions::default())?;
@@ -95,7 +95,7 @@ impl DataDirectory {
 
 fn read_identity(log: &Log) -> Result<Option<Identity>, Error> {
     let damaged = || Error::Data(format!("{}: unreadable member id", log.path().display()));
-    let Some(bytes) = log.mark(IDENTITY)? else { return Ok(None) };
+    let Some(bytes) = log.mark(IDENTITY) else { return Ok(None) };
     let (member, cluster) = bytes.split_at_checked(8).ok_or_else(damaged)?;
     let number = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes).map_err(|_| damaged());
     Ok(Some(Identity { member: MemberId(number(member)?), cluster: ClusterId(number(cluster)?) }))
@@ -113,7 +113,7 @@ fn write_founders(founders: &Membership) -> Bytes {
 }
 
 fn read_founders(log: &Log) -> Result<Option<Membership>, Error> {
-    let Some(bytes) = log.mark(FOUNDERS)? else { return Ok(None) };
+    let Some(bytes) = log.mark(FOUNDERS) else { return Ok(None) };
     let damaged = || Error::Data(format!("{}: unreadable founders", log.path().display()));
     let records: Vec<&RawValue> = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
     let members = records.into_iter().map(|record| {

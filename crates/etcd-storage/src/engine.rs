@@ -40,12 +40,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The only key space of a store.
-    pub(crate) fn whole(db: &DB) -> Engine {
-        Engine::read(|name| db.property_int_value(name))
-    }
-
-    /// One of several.
+    /// The one with this handle.
     pub(crate) fn of(db: &DB, family: &ColumnFamily) -> Engine {
         Engine::read(|name| db.property_int_value_cf(family, name))
     }

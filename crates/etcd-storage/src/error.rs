@@ -1,6 +1,6 @@
 //! What can go wrong below the tables, one variant for each reaction of the caller.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rocksdb::ErrorKind;
 
@@ -103,10 +103,4 @@ impl From<Error> for std::io::Error {
         };
         std::io::Error::new(kind, error)
     }
-}
-
-/// Opens a RocksDB and says what is wrong in this crate's words.
-pub(crate) fn open_rocksdb(options: &rocksdb::Options, path: &Path) -> Result<rocksdb::DB, Error> {
-    let path: PathBuf = path.to_owned();
-    rocksdb::DB::open(options, &path).map_err(|error| Error::from_rocksdb(&path, &error))
 }

@@ -23,9 +23,9 @@ pub struct StateFigures {
 /// The log's work.
 #[derive(Debug)]
 pub struct LogFigures {
-    /// How long it takes to put what waits into one group.
+    /// How long it takes to put what waits into one group and to write it.
     pub groups: Histogram,
-    /// How long it takes until a group is written and synced: both are one step of RocksDB's.
+    /// How long it takes to sync it.
     pub syncs: Histogram,
     /// Bytes of all groups.
     pub bytes: Count,

@@ -1,10 +1,11 @@
 //! Tables on RocksDB, and the raft log's synced append.
 //!
-//! Two stores, each a RocksDB of its own, because they want opposite things:
+//! Two stores, because they want opposite things:
 //!
 //! * [`Storage`] holds the replicated state. Its writes ([`Batch`]) are atomic but not synced: after
 //!   a crash the state is what was last flushed, and the raft log brings it forward again.
-//! * [`Log`] holds raft's log, vote and marks. One writer thread groups what waits and syncs once.
+//! * [`Log`] holds raft's log, vote and marks in files of its own. One writer thread groups what waits
+//!   and syncs once.
 //!
 //! Never in this crate: what a key means, protobuf, raft's own types. No other crate names RocksDB.
 
@@ -19,15 +20,13 @@ mod batch;
 mod generation;
 mod view;
 mod state;
-mod log_queue;
 mod log;
 
 pub use batch::Batch;
 pub use engine::Engine;
 pub use error::Error;
 pub use figures::{LogFigures, StateFigures};
-pub use log::{Log, LogOptions};
-pub use log_queue::{Done, LogOperation};
+pub use log::{Done, Log, LogOperation, LogOptions};
 pub use rows::Leap;
 pub use sizes::Sizes;
 pub use state::{Storage, StorageOptions};

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use etcd_storage::{Error, Log, LogOperation, LogOptions};
@@ -31,15 +30,15 @@ fn entries_and_marks_are_there_after_a_restart() {
     let directory = tempfile::tempdir().expect("a directory");
     {
         let log = open(directory.path()).expect("a log");
-        assert!(log.indexes().expect("readable").is_empty());
+        assert!(log.indexes().is_empty());
         let mark = LogOperation::Mark { name: "vote", value: Bytes::from_static(b"me") };
         write(&log, vec![append(0, 5), mark]).expect("written");
     }
     let log = open(directory.path()).expect("a log");
-    assert_eq!(log.indexes().expect("readable"), 0..5);
+    assert_eq!(log.indexes(), 0..5);
     assert_eq!(log.read(0..5).expect("readable"), records(5));
-    assert_eq!(log.mark("vote").expect("readable").as_deref(), Some(&b"me"[..]));
-    assert_eq!(log.mark("other").expect("readable"), None);
+    assert_eq!(log.mark("vote").as_deref(), Some(&b"me"[..]));
+    assert_eq!(log.mark("other"), None);
 }
 
 #[test]
@@ -49,7 +48,7 @@ fn truncation_and_purge_leave_what_is_between() {
     let operations =
         vec![append(0, 10), LogOperation::TruncateFrom(7), LogOperation::PurgeThrough(2)];
     write(&log, operations).expect("written");
-    assert_eq!(log.indexes().expect("readable"), 3..7);
+    assert_eq!(log.indexes(), 3..7);
     assert_eq!(log.read(3..7).expect("readable"), records(10)[3..7]);
     let missing = log.read(2..4);
     assert!(matches!(missing, Err(Error::Damaged { .. })), "{missing:?}");
@@ -57,41 +56,97 @@ fn truncation_and_purge_leave_what_is_between() {
     assert_eq!(log.read(7..8).expect("readable"), records(1));
 }
 
-#[test]
-fn what_is_purged_in_time_is_never_written_to_a_table_file() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let log = open(directory.path()).expect("a log");
-    // Nothing that could be packed smaller.
-    let mut random = 1_u64;
-    let mut next = || {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        random.to_be_bytes()
-    };
-    let record: Bytes = (0..1 << 17).flat_map(|_| next()).collect();
-    let append =
-        |first_index| LogOperation::Append { first_index, records: vec![record.clone(); 8] };
-    for first_index in [0, 8] {
-        write(&log, vec![append(first_index)]).expect("written");
-    }
-    write(&log, vec![LogOperation::PurgeThrough(14)]).expect("purged");
-    let tables = || bytes_of(directory.path(), "sst");
-    let end = Instant::now() + Duration::from_secs(30);
-    while tables() == 0 {
-        assert!(Instant::now() < end, "the purge was not followed by a flush");
-        std::thread::yield_now();
-    }
-    // Whoever opens the log again waits for the flush, and finds what was kept.
-    drop(log);
-    let log = open(directory.path()).expect("a log");
-    assert_eq!(log.indexes().expect("readable"), 15..16);
-    assert!(tables() < 3 << 20, "{} bytes", tables());
+/// The files of a log that end in `.extension`, by name.
+fn files(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(directory).expect("a directory").flatten();
+    let files = files.map(|file| file.path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|it| it == extension)).collect();
+    files.sort();
+    files
 }
 
-/// Bytes of the files in `directory` that end in `.extension`.
-fn bytes_of(directory: &Path, extension: &str) -> u64 {
-    let files = std::fs::read_dir(directory).expect("a directory").flatten();
-    let files = files.filter(|file| file.path().extension().is_some_and(|it| it == extension));
-    files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+/// Entries of a megabyte each.
+fn large(first_index: u64, count: usize) -> LogOperation {
+    let record = |at| Bytes::from(vec![u8::try_from(at % 251).expect("a byte"); 1 << 20]);
+    LogOperation::Append { first_index, records: (first_index..).take(count).map(record).collect() }
+}
+
+#[test]
+fn files_are_used_again_once_what_they_held_is_purged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = open(directory.path()).expect("a log");
+    let vote = LogOperation::Mark { name: "vote", value: Bytes::from_static(b"me") };
+    write(&log, vec![vote]).expect("written");
+    for first_index in (0..200).step_by(5) {
+        write(&log, vec![large(first_index, 5)]).expect("written");
+        if let Some(upto) = first_index.checked_sub(1) {
+            write(&log, vec![LogOperation::PurgeThrough(upto)]).expect("purged");
+        }
+        assert!(log.segments() <= 3, "{} files", log.segments());
+    }
+    drop(log);
+    let held = files(directory.path(), "segment").len() + files(directory.path(), "spare").len();
+    assert!(held <= 5, "{held} files");
+    let log = open(directory.path()).expect("a log");
+    assert_eq!(log.indexes(), 195..200);
+    let expected = large(195, 5);
+    let LogOperation::Append { records, .. } = expected else { unreachable!("it appends") };
+    assert_eq!(log.read(195..200).expect("readable"), records);
+    assert_eq!(log.mark("vote").as_deref(), Some(&b"me"[..]), "its first file is long gone");
+}
+
+#[test]
+fn an_entry_larger_than_a_file_is_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let record = Bytes::from(vec![7; 20 << 20]);
+    {
+        let log = open(directory.path()).expect("a log");
+        write(&log, vec![append(0, 3)]).expect("written");
+        let append = LogOperation::Append { first_index: 3, records: vec![record.clone()] };
+        write(&log, vec![append]).expect("written");
+        write(&log, vec![append_one(4)]).expect("written");
+    }
+    let log = open(directory.path()).expect("a log");
+    assert_eq!(log.indexes(), 0..5);
+    assert_eq!(log.read(3..4).expect("readable"), [record]);
+}
+
+fn append_one(index: u64) -> LogOperation {
+    append(index, 1)
+}
+
+#[test]
+fn a_reader_is_not_disturbed_by_a_file_that_is_used_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = std::sync::Arc::new(open(directory.path()).expect("a log"));
+    write(&log, vec![large(0, 4)]).expect("written");
+    let (reads, stop) =
+        (log.clone(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let stopped = stop.clone();
+    let reader = std::thread::spawn(move || {
+        let mut read = 0;
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) || read == 0 {
+            let indexes = reads.indexes();
+            match reads.read(indexes.clone()) {
+                Ok(records) => {
+                    let firsts: Vec<_> =
+                        records.iter().map(|record| u64::from(record[0])).collect();
+                    let expected: Vec<_> = indexes.map(|index| index % 251).collect();
+                    assert_eq!(firsts, expected);
+                    read += 1;
+                }
+                // Purged between the two questions.
+                Err(error) => assert!(error.to_string().contains("missing"), "{error}"),
+            }
+        }
+    });
+    for first_index in (4..120).step_by(4) {
+        let operations = vec![large(first_index, 4), LogOperation::PurgeThrough(first_index - 1)];
+        write(&log, operations).expect("written");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    reader.join().expect("every record was what it should be");
 }
 
 #[test]
@@ -111,54 +166,115 @@ fn each_submission_is_answered_in_order() {
     assert_eq!(order.iter().collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
 }
 
-/// The write-ahead file that holds the entries.
-fn log_file(directory: &Path) -> PathBuf {
-    let files = std::fs::read_dir(directory).expect("readable").flatten();
-    let files = files.map(|entry| entry.path());
-    let mut files: Vec<_> =
-        files.filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
-    files.sort_by_key(|path| std::fs::metadata(path).expect("a file").len());
-    files.pop().expect("a log file")
-}
-
-/// Writes each entry by itself, and leaves the files as a killed process would.
-fn written_and_killed(directory: &Path) -> PathBuf {
+/// Writes each entry by itself, and leaves the files as a killed process would, without the room that
+/// was set aside. Returns the only file, and where each entry's frame ends in it.
+fn written_and_killed(directory: &Path) -> (PathBuf, Vec<usize>) {
     let copy = directory.join("copy");
     let log = open(&directory.join("log")).expect("a log");
-    for index in 0..20 {
-        write(&log, vec![append(index, 1)]).expect("written");
-    }
+    let file = || files(&directory.join("log"), "segment").pop().expect("a file");
+    let ends = (0..20).map(|index| {
+        write(&log, vec![append_one(index)]).expect("written");
+        let bytes = std::fs::read(file()).expect("readable");
+        bytes.iter().rposition(|byte| *byte != 0).expect("written") + 1
+    });
+    let ends: Vec<_> = ends.collect();
     std::fs::create_dir(&copy).expect("a directory");
-    for entry in std::fs::read_dir(directory.join("log")).expect("readable").flatten() {
-        std::fs::copy(entry.path(), copy.join(entry.file_name())).expect("copied");
-    }
-    copy
+    let copy = copy.join(file().file_name().expect("a name"));
+    let bytes = std::fs::read(file()).expect("readable");
+    std::fs::write(&copy, &bytes[..*ends.last().expect("written")]).expect("copied");
+    (copy, ends)
 }
 
 #[test]
-fn a_record_cut_off_at_the_end_is_dropped_and_the_others_are_there() {
+fn a_write_that_a_crash_cut_off_is_dropped_and_those_before_it_are_there() {
     let directory = tempfile::tempdir().expect("a directory");
-    let copy = written_and_killed(directory.path());
-    let file = log_file(&copy);
-    let length = std::fs::metadata(&file).expect("a file").len();
-    let cut = std::fs::OpenOptions::new().write(true).open(&file).expect("writable");
-    cut.set_len(length - 3).expect("cut");
-    let log = open(&copy).expect("a log");
-    assert_eq!(log.indexes().expect("readable"), 0..19);
+    let (file, ends) = written_and_killed(directory.path());
+    let whole = std::fs::read(&file).expect("readable");
+    for cut in (0..=whole.len()).rev().step_by(7) {
+        let expected = ends.iter().filter(|end| **end <= cut).count() as u64;
+        // What was not written is not there, or is as it was set aside.
+        let zeros = [&whole[..cut], &vec![0; 4096][..]].concat();
+        for left in [&whole[..cut], &zeros] {
+            std::fs::write(&file, left).expect("written");
+            let log = open(file.parent().expect("a directory")).expect("a log");
+            assert_eq!(log.indexes(), 0..expected, "cut at {cut}");
+            // And it goes on from there.
+            write(&log, vec![append_one(expected)]).expect("written");
+            drop(log);
+            let log = open(file.parent().expect("a directory")).expect("a log");
+            assert_eq!(log.indexes(), 0..expected + 1, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn what_a_dropped_write_left_behind_is_never_taken_for_a_later_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = open(&directory.path().join("log")).expect("a log");
+    write(&log, vec![append(0, 1)]).expect("written");
+    // Two writes that nobody waits for, so that a crash may lose the first and not the second.
+    for index in 1..3 {
+        log.submit(vec![append_one(index)], None);
+        while log.indexes().end <= index {
+            std::thread::yield_now();
+        }
+    }
+    let [file] = &files(&directory.path().join("log"), "segment")[..] else { panic!("one file") };
+    let mut bytes = std::fs::read(file).expect("readable");
+    let place = bytes.iter().rposition(|byte| *byte != 0).expect("written");
+    let frame = (place + 1).next_multiple_of(8) / 3;
+    bytes[place - frame] ^= 0xff;
+    let copy = directory.path().join("copy");
+    std::fs::create_dir(&copy).expect("a directory");
+    std::fs::write(copy.join(file.file_name().expect("a name")), &bytes).expect("copied");
+    let copied = open(&copy).expect("nobody was told that they were written");
+    assert_eq!(copied.indexes(), 0..1);
+    // It takes exactly the place of the one that was lost.
+    write(&copied, vec![append_one(1)]).expect("written");
+    drop(copied);
+    assert_eq!(open(&copy).expect("a log").indexes(), 0..2);
 }
 
 #[test]
 fn damage_before_the_end_is_an_error_and_changes_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
-    let copy = written_and_killed(directory.path());
-    let file = log_file(&copy);
-    let mut bytes = std::fs::read(&file).expect("readable");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0xff;
-    std::fs::write(&file, &bytes).expect("written");
-    let opened = open(&copy);
-    assert!(matches!(opened, Err(Error::Damaged { .. })), "{opened:?}");
-    assert_eq!(std::fs::read(&file).expect("still there"), bytes);
+    let (file, ends) = written_and_killed(directory.path());
+    let whole = std::fs::read(&file).expect("readable");
+    for at in (0..ends[18]).step_by(11) {
+        let in_a_frame = ends.iter().any(|end| (*end..end.next_multiple_of(8)).contains(&at));
+        if in_a_frame {
+            // Between two frames nothing counts.
+            continue;
+        }
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0xff;
+        std::fs::write(&file, &bytes).expect("written");
+        let opened = open(file.parent().expect("a directory"));
+        assert!(matches!(opened, Err(Error::Damaged { .. })), "byte {at}: {opened:?}");
+        assert_eq!(std::fs::read(&file).expect("still there"), bytes);
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_is_an_error_and_the_others_are_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let log = open(directory.path()).expect("a log");
+        for first_index in (0..60).step_by(5) {
+            write(&log, vec![large(first_index, 5)]).expect("written");
+        }
+    }
+    let there = files(directory.path(), "segment");
+    assert!(there.len() >= 4, "{there:?}");
+    for missing in &there[..there.len() - 1] {
+        let aside = directory.path().with_extension("aside");
+        std::fs::rename(missing, &aside).expect("moved");
+        let opened = open(directory.path());
+        assert!(matches!(opened, Err(Error::Damaged { .. })), "{missing:?}: {opened:?}");
+        std::fs::rename(&aside, missing).expect("moved");
+        assert_eq!(files(directory.path(), "segment"), there);
+    }
+    assert_eq!(open(directory.path()).expect("a log").indexes(), 0..60);
 }
 
 #[test]

@@ -19,14 +19,15 @@ fn write_log(api: &Api, page: &mut Page) {
     page.level("etcd_disk_wal_write_bytes_total", "Bytes written to the log.", written);
     page.histograms(
         "etcd_disk_wal_write_duration_seconds",
-        "How long it takes to put what waits into one write of the log.",
+        "How long it takes to put what waits into one write of the log, and to write it.",
         [(Labels::new(), log.groups)],
     );
     page.histograms(
         "etcd_disk_wal_fsync_duration_seconds",
-        "How long it takes until a write of the log is synced.",
+        "How long it takes to sync a write of the log.",
         [(Labels::new(), log.syncs)],
     );
+    page.level("etcd_raft_log_segments", "Files of the log.", log.segments);
 }
 
 fn write_state(api: &Api, page: &mut Page) {
@@ -70,8 +71,7 @@ fn write_snapshots(api: &Api, page: &mut Page) {
 }
 
 fn write_engines(api: &Api, page: &mut Page) {
-    let mut engines = api.views.storage.engines();
-    engines.extend(api.raft.log_facts().map(|log| ("log", log.engine)));
+    let engines = api.views.storage.engines();
     type Told = fn(&Engine) -> u64;
     let gauges: [(&str, &str, Told); 11] = [
         ("file_bytes", "Bytes of files.", |engine| engine.file_bytes),
@@ -98,7 +98,7 @@ fn write_engines(api: &Api, page: &mut Page) {
         page.gauges(&format!("etcd_rocksdb_{name}"), help, metrics);
     }
     write_levels(&engines, page);
-    // All key spaces of the state have one cache, and the log has none.
+    // All key spaces have one cache.
     let state = engines.first().map(|(_, engine)| engine.clone()).unwrap_or_default();
     let cached = "Bytes of blocks in the cache of the state.";
     page.level("etcd_rocksdb_block_cache_bytes", cached, state.cache_bytes);

@@ -1,0 +1,131 @@
+//! What the log's files say after a start: all that was ever reported written, or an error.
+
+use std::fs;
+
+use super::contents::{Contents, Segment};
+use super::directory::Directory;
+use super::frame::{ALIGNMENT, Frame};
+use crate::Error;
+
+/// Bytes that are looked at together; a multiple of [`ALIGNMENT`].
+const PAGE: usize = 4096;
+
+/// The log as it was found.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    pub(super) contents: Contents,
+    pub(super) end: End,
+}
+
+/// Where the log goes on.
+#[derive(Debug)]
+pub(super) struct End {
+    /// The last segment; nothing if there is none, or none that may be written.
+    pub(super) segment: Option<Segment>,
+    pub(super) offset: u64,
+    /// The number of the last frame; zero if there is none.
+    pub(super) frame: u64,
+    /// The number of the last segment; zero if there is none.
+    pub(super) number: u64,
+}
+
+/// How far one segment's frames go.
+struct Reach {
+    offset: usize,
+    frame: u64,
+    ends: bool,
+}
+
+/// Reads all segments.
+///
+/// A frame that is not whole, with nothing behind it that proves that it once was, is what a crash
+/// left of a write that nobody was told of: it is dropped.
+///
+/// # Errors
+/// `Damaged` when something is missing that had been written; nothing was changed then.
+pub(super) fn recover(directory: &Directory) -> Result<Recovered, Error> {
+    let numbers = directory.segments()?;
+    // A crash of the machine may bring back some of those that were removed.
+    let gap = numbers.windows(2).rposition(|pair| pair[0] + 1 != pair[1]);
+    let (strays, numbers) = numbers.split_at(gap.map_or(0, |gap| gap + 1));
+    let mut contents = Contents::default();
+    let mut end = End { segment: None, offset: 0, frame: 0, number: 0 };
+    let mut unbegun = None;
+    let mut is_cut = false;
+    for (place, number) in numbers.iter().enumerate() {
+        let (path, is_last) = (directory.segment_path(*number), place + 1 == numbers.len());
+        let damaged = |reason: String| Error::damaged(&path, reason);
+        let bytes = fs::read(&path).map_err(|error| Error::from_io(&path, &error))?;
+        let first = (place > 0).then_some(end.frame + 1);
+        let reach = read_segment(&mut contents, *number, &bytes, first, end.frame)
+            .map_err(|offset| damaged(format!("unknown operation at byte {offset}")))?;
+        let left = bytes.get(reach.offset..).unwrap_or_default();
+        // What follows, in this segment or in others, was written only when this had been synced.
+        if !reach.ends && (!is_last || is_proven(left, *number, reach.frame + 1)) {
+            let reason = format!("what was written at byte {} is unreadable", reach.offset);
+            return Err(damaged(reason));
+        }
+        if reach.offset == 0 {
+            unbegun = Some(*number);
+            break;
+        }
+        is_cut = !reach.ends && used(left).next().is_some();
+        let segment = directory.open_segment(*number)?;
+        contents.push_segment(segment.clone());
+        let (offset, frame) = (reach.offset as u64, reach.frame);
+        let segment = (!reach.ends).then_some(segment);
+        end = End { segment, offset, frame, number: *number };
+    }
+    contents.check_first().map_err(|missing| {
+        Error::damaged(&directory.segment_path(missing), "the file is missing")
+    })?;
+    for number in strays.iter().chain(&unbegun) {
+        directory.remove(*number)?;
+    }
+    if let Some(segment) = end.segment.as_ref().filter(|_| is_cut) {
+        directory.cut(segment, end.offset)?;
+    }
+    if let Some(last) = contents.last_segment() {
+        directory.sync(last)?;
+    }
+    Ok(Recovered { contents, end })
+}
+
+/// Takes in the whole frames at the beginning of a segment, the first of which has a given number if
+/// that is known. `Err` is the place of one that this version cannot read.
+fn read_segment(
+    contents: &mut Contents,
+    segment: u64,
+    bytes: &[u8],
+    first: Option<u64>,
+    before: u64,
+) -> Result<Reach, usize> {
+    let mut reach = Reach { offset: 0, frame: before, ends: false };
+    let mut wanted = first;
+    while !reach.ends
+        && let Some(frame) = Frame::read(bytes.get(reach.offset..).unwrap_or_default(), segment)
+        && wanted.is_none_or(|wanted| frame.stamp.number == wanted)
+    {
+        let changes = frame.changes().ok_or(reach.offset)?;
+        reach.ends = contents.apply(segment, reach.offset as u64, changes);
+        reach.frame = frame.stamp.number;
+        wanted = Some(reach.frame + 1);
+        reach.offset += frame.whole_len();
+    }
+    Ok(reach)
+}
+
+/// Whether anything in `left` was written after the frame with this number had been synced.
+fn is_proven(left: &[u8], segment: u64, frame: u64) -> bool {
+    let places = used(left).flat_map(|page| (page..left.len().min(page + PAGE)).step_by(ALIGNMENT));
+    places.map(|at| &left[at..]).any(|bytes| {
+        Frame::may_begin(bytes, segment)
+            && Frame::read(bytes, segment).is_some_and(|later| later.stamp.synced >= frame)
+    })
+}
+
+/// Where pages begin that are not as they were set aside: all zeros.
+fn used(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let pages = bytes.chunks(PAGE).zip((0..).step_by(PAGE));
+    pages.filter(|(page, _)| **page != [0; PAGE][..page.len()]).map(|(_, at)| at)
+}
