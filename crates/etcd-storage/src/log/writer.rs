@@ -74,9 +74,12 @@ impl Writer {
             for done in waiting.drain(..) {
                 done(result.clone());
             }
-            if purges {
-                // If it fails, whoever writes next is told.
-                let _ = self.unless_failed(Writer::remove_obsolete);
+            // If it fails, whoever writes next is told.
+            if purges
+                && result.is_ok()
+                && let Err(error) = self.unless_failed(Writer::remove_obsolete)
+            {
+                tracing::warn!(%error, "what was purged of the raft log is still there");
             }
         }
     }
@@ -89,10 +92,7 @@ impl Writer {
             return Err(error.clone());
         }
         let done = work(self);
-        if let Err(error) = &done {
-            tracing::error!(%error, "the raft log cannot be written");
-            self.failed = Some(error.clone());
-        }
+        self.failed = done.clone().err();
         done
     }
 
