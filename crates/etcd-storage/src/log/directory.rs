@@ -10,6 +10,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 use super::contents::Segment;
+use super::conversion;
 use crate::Error;
 
 /// Bytes of a segment, unless a single group takes more. All of them are set aside when it begins,
@@ -57,6 +58,10 @@ impl Directory {
             .collect();
         numbers.sort_unstable();
         Ok(numbers)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn segment_path(&self, number: u64) -> PathBuf {
@@ -134,7 +139,8 @@ impl Directory {
 
 /// Somebody else's files, and none of a log.
 fn refuse_foreign(path: &Path, names: &[String]) -> Result<(), Error> {
-    if names.iter().any(|name| parse(name).is_some()) {
+    let is_ours = |name: &String| parse(name).is_some() || name == conversion::CURRENT;
+    if names.iter().any(is_ours) {
         return Ok(());
     }
     match names.iter().find(|name| ![LOCK, MOUNTED].contains(&&***name)) {

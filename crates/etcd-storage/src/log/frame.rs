@@ -106,7 +106,7 @@ impl FrameWriter {
         self.changes.push(Change::End);
     }
 
-    fn add_entry(&mut self, index: u64, record: &[u8]) {
+    pub(super) fn add_entry(&mut self, index: u64, record: &[u8]) {
         self.add_number(ENTRY, index);
         self.add_bytes(record);
         let at = self.bytes.len() - record.len()..self.bytes.len();

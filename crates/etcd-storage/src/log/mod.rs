@@ -5,6 +5,7 @@
 //! from their beginning. That is less to copy and to sync than in any table.
 
 mod contents;
+mod conversion;
 mod directory;
 mod frame;
 mod queue;

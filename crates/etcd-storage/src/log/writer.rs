@@ -7,6 +7,7 @@ use etcd_figures::Lap;
 use parking_lot::RwLock;
 
 use super::contents::{Contents, Segment};
+use super::conversion::{self, Row};
 use super::directory::{Directory, SEGMENT_BYTES};
 use super::frame::{END_BYTES, FrameWriter, Stamp};
 use super::queue::{LogOperation, LogQueue};
@@ -37,10 +38,15 @@ impl Writer {
         sync: bool,
         figures: Arc<LogFigures>,
     ) -> Result<(Writer, Arc<RwLock<Contents>>), Error> {
+        let converts = conversion::is_due(directory.path());
+        if converts {
+            // It was begun before, and did not come to an end.
+            directory.segments()?.into_iter().try_for_each(|number| directory.remove(number))?;
+        }
         let recovered = recover(&directory)?;
         let contents = Arc::new(RwLock::new(recovered.contents));
         let synced = recovered.end.frame;
-        let writer = Writer {
+        let mut writer = Writer {
             directory,
             contents: contents.clone(),
             sync,
@@ -50,7 +56,34 @@ impl Writer {
             failed: None,
             figures,
         };
+        if converts {
+            writer.take_over()?;
+        }
         Ok((writer, contents))
+    }
+
+    /// Writes down what an earlier version's log holds, and removes that.
+    fn take_over(&mut self) -> Result<(), Error> {
+        let path = self.directory.path().to_owned();
+        tracing::info!(path = %path.display(), "taking over the raft log of an earlier version");
+        self.group.clear();
+        conversion::read(&path, |row| {
+            match row {
+                Row::Entry { index, record } => self.group.add_entry(index, &record),
+                Row::Mark { name, value } => self.group.add_mark(&name, value),
+            }
+            if self.group.len() < GROUP_BYTES {
+                return Ok(());
+            }
+            let segment = self.room()?;
+            self.write(&segment)?;
+            self.group.clear();
+            Ok(())
+        })?;
+        let segment = self.room()?;
+        self.write(&segment)?;
+        self.synced(&segment)?;
+        conversion::remove(&path).map_err(|error| Error::from_io(&path, &error))
     }
 
     pub(super) fn run(mut self, submissions: &LogQueue) {
