@@ -29,7 +29,7 @@ use crate::peer_service::{PeerService, Shared};
 use crate::proposer::Submission;
 use crate::reconfiguration::Ground;
 use crate::tasks::{Tasks, Thread};
-use crate::waiters::{Abandoned, Waiters};
+use crate::waiters::Waiters;
 use crate::ways::Ways;
 use crate::{
     Applied, Error, Figures, LogFacts, Membership, Position, ProposeError, ReadError, StateMachine,
@@ -231,24 +231,22 @@ impl<R: Send + 'static> Raft<R> {
         tell: impl FnOnce(u64),
     ) -> Result<R, ProposeError> {
         let shared = &self.shared;
-        let (id, reply) = shared.waiters.register();
+        let (id, mut reply) = shared.waiters.register(deadline);
         tell(id);
         // Gives up the place among the waiters when the caller goes away, too.
         let mut place = Place { waiters: &shared.waiters, id, left: false };
         let submission = Submission::Local(Proposal { id, command });
-        let answered = async {
-            shared.ways.submissions.send(submission).await.map_err(|_| ProposeError::Stopped)?;
-            reply.await.unwrap_or(Err(ProposeError::Stopped))
-        };
-        // That the member stops is told by the waiters: one list fewer to be entered and left.
+        // The waiters tell everything: the reply, that the time is over, and that the member stops.
         let answered = tokio::select! {
             biased;
-            answered = answered => answered,
-            () = tokio::time::sleep_until(deadline) => Err(match place.leave() {
-                Abandoned::BeforeDispatch => ProposeError::NotAccepted,
-                Abandoned::AfterDispatch => ProposeError::Unknown,
-            }),
+            sent = shared.ways.submissions.send(submission) => match sent {
+                Ok(()) => (&mut reply).await.ok(),
+                Err(_) => None,
+            },
+            answered = &mut reply => answered.ok(),
         };
+        place.left = answered.is_some();
+        let answered = answered.unwrap_or(Err(ProposeError::Stopped));
         if answered.is_err() {
             shared.figures.proposals_failed.raise();
         }
@@ -481,17 +479,10 @@ struct Place<'w, R> {
     left: bool,
 }
 
-impl<R> Place<'_, R> {
-    fn leave(&mut self) -> Abandoned {
-        self.left = true;
-        self.waiters.abandon(self.id)
-    }
-}
-
 impl<R> Drop for Place<'_, R> {
     fn drop(&mut self) {
         if !self.left {
-            self.leave();
+            self.waiters.forget(self.id);
         }
     }
 }

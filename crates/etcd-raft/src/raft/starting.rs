@@ -43,6 +43,8 @@ pub(super) fn start_beside<M: StateMachine>(
     let absence = Absence::start(leader.clone(), ground.election_timeout, tasks);
     let (raft, peers) = (|| ground.raft.clone(), || ground.peers.clone());
     let submissions = Proposer::start(raft(), peers(), waiters.clone(), leader.clone(), tasks);
+    let kept = waiters.clone();
+    tasks.spawn(async move { kept.keep_deadlines().await });
     let applied = ground.applied.clone();
     let (leading, waiting) = (leader.clone(), waiters.clone());
     let readers = Barrier::start(raft(), peers(), leading, applied, waiting, tasks.clone());
