@@ -133,7 +133,8 @@ impl Server {
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         if !member.memory_mlock {
-            blocking(memory::give_back_start).await;
+            // Nobody waits for it: the member serves, and from here on a signal stops it in order.
+            drop(tokio::task::spawn_blocking(memory::give_back_start));
         }
         Ok(server)
     }
