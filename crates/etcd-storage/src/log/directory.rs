@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, fallocate};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::contents::Segment;
 use super::conversion;
@@ -182,7 +182,8 @@ fn lock(directory: &Path) -> Result<File, Error> {
 
 /// Gives a file its whole length, with room on the disk for it where the file system can do that.
 fn set_aside(file: &File) -> io::Result<()> {
-    match fallocate(file, FallocateFlags::empty(), 0, SEGMENT_BYTES) {
+    // A signal may end it early: those of a profile of processor time come a hundred times a second.
+    match retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, SEGMENT_BYTES)) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
             let len = file.metadata()?.len();
             if len < SEGMENT_BYTES { file.set_len(SEGMENT_BYTES) } else { Ok(()) }
