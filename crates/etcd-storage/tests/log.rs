@@ -103,17 +103,13 @@ fn an_entry_larger_than_a_file_is_kept() {
     {
         let log = open(directory.path()).expect("a log");
         write(&log, vec![append(0, 3)]).expect("written");
-        let append = LogOperation::Append { first_index: 3, records: vec![record.clone()] };
-        write(&log, vec![append]).expect("written");
-        write(&log, vec![append_one(4)]).expect("written");
+        let whole = LogOperation::Append { first_index: 3, records: vec![record.clone()] };
+        write(&log, vec![whole]).expect("written");
+        write(&log, vec![append(4, 1)]).expect("written");
     }
     let log = open(directory.path()).expect("a log");
     assert_eq!(log.indexes(), 0..5);
     assert_eq!(log.read(3..4).expect("readable"), [record]);
-}
-
-fn append_one(index: u64) -> LogOperation {
-    append(index, 1)
 }
 
 #[test]
@@ -173,7 +169,7 @@ fn written_and_killed(directory: &Path) -> (PathBuf, Vec<usize>) {
     let log = open(&directory.join("log")).expect("a log");
     let file = || files(&directory.join("log"), "segment").pop().expect("a file");
     let ends = (0..20).map(|index| {
-        write(&log, vec![append_one(index)]).expect("written");
+        write(&log, vec![append(index, 1)]).expect("written");
         let bytes = std::fs::read(file()).expect("readable");
         bytes.iter().rposition(|byte| *byte != 0).expect("written") + 1
     });
@@ -199,7 +195,7 @@ fn a_write_that_a_crash_cut_off_is_dropped_and_those_before_it_are_there() {
             let log = open(file.parent().expect("a directory")).expect("a log");
             assert_eq!(log.indexes(), 0..expected, "cut at {cut}");
             // And it goes on from there.
-            write(&log, vec![append_one(expected)]).expect("written");
+            write(&log, vec![append(expected, 1)]).expect("written");
             drop(log);
             let log = open(file.parent().expect("a directory")).expect("a log");
             assert_eq!(log.indexes(), 0..expected + 1, "cut at {cut}");
@@ -214,7 +210,7 @@ fn what_a_dropped_write_left_behind_is_never_taken_for_a_later_one() {
     write(&log, vec![append(0, 1)]).expect("written");
     // Two writes that nobody waits for, so that a crash may lose the first and not the second.
     for index in 1..3 {
-        log.submit(vec![append_one(index)], None);
+        log.submit(vec![append(index, 1)], None);
         while log.indexes().end <= index {
             std::thread::yield_now();
         }
@@ -230,7 +226,7 @@ fn what_a_dropped_write_left_behind_is_never_taken_for_a_later_one() {
     let copied = open(&copy).expect("nobody was told that they were written");
     assert_eq!(copied.indexes(), 0..1);
     // It takes exactly the place of the one that was lost.
-    write(&copied, vec![append_one(1)]).expect("written");
+    write(&copied, vec![append(1, 1)]).expect("written");
     drop(copied);
     assert_eq!(open(&copy).expect("a log").indexes(), 0..2);
 }
@@ -275,6 +271,31 @@ fn a_file_that_is_missing_is_an_error_and_the_others_are_kept() {
         assert_eq!(files(directory.path(), "segment"), there);
     }
     assert_eq!(open(directory.path()).expect("a log").indexes(), 0..60);
+}
+
+#[test]
+fn a_file_that_a_crash_left_unbegun_hides_none_that_is_missing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let log = open(directory.path()).expect("a log");
+        for first_index in (0..30).step_by(5) {
+            write(&log, vec![large(first_index, 5)]).expect("written");
+        }
+    }
+    let there = files(directory.path(), "segment");
+    let [first, .., last] = &there[..] else { panic!("several files: {there:?}") };
+    let unbegun = first.with_file_name(format!("{:016x}.segment", there.len() + 1));
+    std::fs::write(&unbegun, []).expect("written");
+    let aside = directory.path().with_extension("aside");
+    std::fs::rename(last, &aside).expect("moved");
+    for _ in 0..2 {
+        let opened = open(directory.path());
+        assert!(matches!(opened, Err(Error::Damaged { .. })), "{opened:?}");
+        assert!(first.exists() && unbegun.exists(), "nothing was changed");
+    }
+    std::fs::rename(&aside, last).expect("moved");
+    std::fs::remove_file(&unbegun).expect("removed");
+    assert_eq!(open(directory.path()).expect("a log").indexes(), 0..30);
 }
 
 #[test]

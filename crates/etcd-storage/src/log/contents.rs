@@ -110,14 +110,11 @@ impl Contents {
         self.segments.back()
     }
 
-    /// Whether nothing is missing before the first segment. `Err` is what is.
-    pub(super) fn check_first(&self) -> Result<(), u64> {
+    /// Whether nothing is missing before the first segment that there is. `Err` is what is.
+    pub(super) fn check_first(&self, first: u64) -> Result<(), u64> {
         let removed = self.marks.get(REMOVED).and_then(|value| Some(*value.first_chunk::<8>()?));
         let needed = removed.map_or(0, u64::from_le_bytes) + 1;
-        match self.segments.front() {
-            Some(first) if first.number > needed => Err(first.number - 1),
-            _ => Ok(()),
-        }
+        if first > needed { Err(first - 1) } else { Ok(()) }
     }
 
     /// Takes out the segments at the beginning that hold nothing any more: no entry is in them, and

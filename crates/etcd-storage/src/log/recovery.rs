@@ -76,7 +76,8 @@ pub(super) fn recover(directory: &Directory) -> Result<Recovered, Error> {
         let segment = (!reach.ends).then_some(segment);
         end = End { segment, offset, frame, number: *number };
     }
-    contents.check_first().map_err(|missing| {
+    let checked = numbers.first().map_or(Ok(()), |first| contents.check_first(*first));
+    checked.map_err(|missing| {
         Error::damaged(&directory.segment_path(missing), "the file is missing")
     })?;
     for number in strays.iter().chain(&unbegun) {
