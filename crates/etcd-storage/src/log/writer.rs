@@ -75,13 +75,11 @@ impl Writer {
             if self.group.len() < GROUP_BYTES {
                 return Ok(());
             }
-            let segment = self.room()?;
-            self.write(&segment)?;
+            self.put_down()?;
             self.group.clear();
             Ok(())
         })?;
-        let segment = self.room()?;
-        self.write(&segment)?;
+        let segment = self.put_down()?;
         self.synced(&segment)?;
         conversion::remove(&path).map_err(|error| Error::from_io(&path, &error))
     }
@@ -132,8 +130,7 @@ impl Writer {
     /// Has the group written.
     fn keep(&mut self, syncs: bool, lap: &mut Lap) -> Result<(), Error> {
         self.figures.bytes.add(self.group.len() as u64);
-        let segment = self.room()?;
-        self.write(&segment)?;
+        let segment = self.put_down()?;
         self.figures.groups.note_time(lap.end());
         if syncs {
             self.synced(&segment)?;
@@ -148,10 +145,16 @@ impl Writer {
         let Some((segments, (name, value))) = obsolete else { return Ok(()) };
         self.group.clear();
         self.group.add_mark(name, value);
-        let segment = self.room()?;
-        self.write(&segment)?;
+        let segment = self.put_down()?;
         self.synced(&segment)?;
         segments.into_iter().try_for_each(|segment| self.directory.retire(segment))
+    }
+
+    /// Writes the group where there is room for it, and says where that is.
+    fn put_down(&mut self) -> Result<Segment, Error> {
+        let segment = self.room()?;
+        self.write(&segment)?;
+        Ok(segment)
     }
 
     /// The segment into which the group goes.
