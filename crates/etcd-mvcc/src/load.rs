@@ -198,11 +198,19 @@ mod tests {
     use crate::KeyRange;
     use crate::index::KeyState;
 
-    /// Fifty keys, each put every 50 revisions, and deleted every 300.
-    fn filled(directory: &Path) -> Storage {
+    /// Fifty keys, each put every 50 revisions, and deleted every 300. In place of one there may be a
+    /// row that is none.
+    fn filled(directory: &Path, damaged: Option<i64>) -> Storage {
         let storage = Storage::open(directory, StorageOptions::default()).unwrap();
         let mut batch = Batch::new();
-        for main in 2..2000 {
+        for main in (0..2000).chain([i64::MAX]) {
+            if damaged == Some(main) {
+                let row = [&Revision::first_of(main).put_key()[..], b"?"].concat();
+                batch.put(Table::Key, &row, b"");
+            }
+            if damaged == Some(main) || !(2..2000).contains(&main) {
+                continue;
+            }
             let key = format!("k{}", main * 7 % 50);
             let kind = if main % 6 == 0 { Kind::Tombstone } else { Kind::Put };
             let row = RecordKey { revision: Revision::first_of(main), kind }.encode();
@@ -235,7 +243,7 @@ mod tests {
     #[test]
     fn the_index_is_the_same_however_many_parts_were_read() {
         let directory = tempfile::tempdir().unwrap();
-        let storage = filled(directory.path());
+        let storage = filled(directory.path(), None);
         let (whole, last) = read_parts(&storage, 1).unwrap();
         assert_eq!((whole.keys(), last), (50, 1999));
         for count in [2, 7, 1998, 5000] {
@@ -249,11 +257,7 @@ mod tests {
     fn damage_in_any_part_is_told() {
         for main in [0, 2, 1000, 1999, i64::MAX] {
             let directory = tempfile::tempdir().unwrap();
-            let storage = filled(directory.path());
-            let row = [&Revision::first_of(main).put_key()[..], b"?"].concat();
-            let mut batch = Batch::new();
-            batch.put(Table::Key, &row, b"");
-            storage.commit(batch).unwrap();
+            let storage = filled(directory.path(), Some(main));
             let error = read_parts(&storage, 9).unwrap_err();
             assert!(matches!(error, Error::Damaged { .. }), "{error}");
         }

@@ -2,28 +2,30 @@
 
 use std::ops::Range;
 
-use rocksdb::DB;
+use rocksdb::{ColumnFamily, WriteBatch};
 
 use crate::Table;
-use crate::family::Family;
+use crate::revisions::{Removals, RowKey, Rows, push_row};
 use crate::sizes::Tally;
 
-/// One atomic write to [`Storage`](crate::Storage), built up change by change.
+/// One write to [`Storage`](crate::Storage), built up change by change. A crash leaves all of it or
+/// nothing.
 ///
-/// Later changes win over earlier ones of the same key.
+/// Later changes win over earlier ones of the same key. But revisions are only ever added: in
+/// [`Table::Key`] each row must come after all that were ever put, and what a batch deletes there is
+/// what was committed before it.
 #[derive(Default)]
 pub struct Batch {
-    /// Changes of revisions.
-    inner: rocksdb::WriteBatch,
+    /// New rows of revisions, as they lie in a block.
+    pub(crate) rows: Vec<u8>,
+    pub(crate) removals: Removals,
     /// Changes of the other tables, few if any. Only a storage knows where they go.
-    others: Vec<Change>,
-    /// Scratch space for the prefixed key, so that a change allocates nothing of its own.
-    row: Vec<u8>,
+    pub(crate) others: Vec<Change>,
     pub(crate) tally: Tally,
 }
 
 /// A change of a row, or of all rows up to another one.
-enum Change {
+pub(crate) enum Change {
     Put(Vec<u8>, Vec<u8>),
     Delete(Vec<u8>),
     DeleteRange(Vec<u8>, Vec<u8>),
@@ -37,13 +39,23 @@ impl Change {
             Change::DeleteRange(start, end) => start.len() + end.len(),
         }
     }
+
+    pub(crate) fn write(self, write: &mut WriteBatch, family: &ColumnFamily) {
+        match self {
+            Change::Put(row, value) => write.put_cf(family, row, value),
+            Change::Delete(row) => write.delete_cf(family, row),
+            Change::DeleteRange(start, end) => write.delete_range_cf(family, start, end),
+        }
+    }
 }
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Batch")
-            .field("changes", &(self.inner.len() + self.others.len()))
+            .field("rows", &Rows::of(&self.rows).count())
+            .field("removals", &self.removals)
+            .field("others", &self.others.len())
             .field("bytes", &self.byte_size())
             .finish()
     }
@@ -57,69 +69,53 @@ impl Batch {
 
     /// An empty batch with room for so many bytes: it need not grow step by step.
     pub fn with_room(bytes: usize) -> Batch {
-        Batch { inner: rocksdb::WriteBatch::with_capacity_bytes(bytes), ..Batch::default() }
+        Batch { rows: Vec::with_capacity(bytes), ..Batch::default() }
     }
 
     /// Sets `key` of `table` to `value`.
+    ///
+    /// # Panics
+    /// For a key of [`Table::Key`] of more than 23 bytes.
     pub fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
-        match Family::of(table) {
-            Family::Revisions => {
-                self.prefix(table, key);
-                self.inner.put(&self.row, value);
-            }
-            Family::Others => self.others.push(Change::Put(table.row(key), value.to_vec())),
+        if table == Table::Key {
+            assert!(key.len() <= RowKey::BYTES_MAX, "a revision's key is short");
+            push_row(&mut self.rows, key, value);
+        } else {
+            self.others.push(Change::Put(table.row(key), value.to_vec()));
+            self.tally.put(table, key, value);
         }
-        self.tally.put(table, key, value);
     }
 
     /// Removes `key` from `table`, if it is there.
     pub fn delete(&mut self, table: Table, key: &[u8]) {
-        match Family::of(table) {
-            Family::Revisions => {
-                self.prefix(table, key);
-                self.inner.delete(&self.row);
-            }
-            Family::Others => self.others.push(Change::Delete(table.row(key))),
+        if table == Table::Key {
+            // A longer one is none that was ever put.
+            self.removals.keys.extend(RowKey::new(key));
+        } else {
+            self.others.push(Change::Delete(table.row(key)));
+            self.tally.delete(table);
         }
-        self.tally.delete(table);
     }
 
     /// Removes every key of `range`; an empty end reaches to the end of the table.
     pub fn delete_range(&mut self, table: Table, range: Range<&[u8]>) {
-        let (start, end) = (table.row(range.start), table.range_end(range.end));
-        match Family::of(table) {
-            Family::Revisions => self.inner.delete_range(start, end),
-            Family::Others => self.others.push(Change::DeleteRange(start, end)),
+        if table == Table::Key {
+            self.removals.ranges.push(range.start.to_vec()..range.end.to_vec());
+        } else {
+            let (start, end) = (table.row(range.start), table.range_end(range.end));
+            self.others.push(Change::DeleteRange(start, end));
         }
     }
 
     /// Whether the batch changes nothing.
     pub fn is_empty(&self) -> bool {
-        self.inner.is_empty() && self.others.is_empty()
+        self.rows.is_empty() && self.removals.is_empty() && self.others.is_empty()
     }
 
-    /// The size of all changes in bytes, much as RocksDB encodes them.
+    /// The size of all changes in bytes.
     pub fn byte_size(&self) -> usize {
-        self.inner.size_in_bytes() + self.others.iter().map(Change::byte_size).sum::<usize>()
-    }
-
-    /// All changes as RocksDB takes them, for a database with the two families.
-    pub(crate) fn into_write(self, db: &DB) -> rocksdb::WriteBatch {
-        let Batch { inner: mut write, others, .. } = self;
-        let family = Family::Others.handle(db);
-        for change in others {
-            match change {
-                Change::Put(row, value) => write.put_cf(family, row, value),
-                Change::Delete(row) => write.delete_cf(family, row),
-                Change::DeleteRange(start, end) => write.delete_range_cf(family, start, end),
-            }
-        }
-        write
-    }
-
-    fn prefix(&mut self, table: Table, key: &[u8]) {
-        self.row.clear();
-        self.row.push(table as u8);
-        self.row.extend_from_slice(key);
+        let removals = self.removals.keys.len() * size_of::<RowKey>();
+        let others = self.others.iter().map(Change::byte_size).sum::<usize>();
+        self.rows.len() + removals + others
     }
 }

@@ -1,23 +1,26 @@
-//! The two key spaces of the state: revisions, and all else.
+//! The key spaces of RocksDB: all tables but the revisions, and what earlier versions had there.
 
 use std::path::Path;
 
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    ColumnFamily, DB, DEFAULT_COLUMN_FAMILY_NAME, FlushOptions, Options, WriteBatch, WriteOptions,
+    ColumnFamily, DB, DEFAULT_COLUMN_FAMILY_NAME, FlushOptions, Options, WaitForCompactOptions,
+    WriteBatch, WriteOptions,
 };
 
 use crate::{Error, Table};
 
-/// Where the rows of a table are.
-///
-/// Revisions only ever grow, so the files of a key space with nothing else in it do not overlap:
-/// what was flushed is moved down the levels as it is, and written no second time. One row that is
-/// put with every batch, the applied position, would let every file reach up to it.
+/// It must not flush but when it is told to: not when it is closed, nor when it recovers from an error.
+const BY_ITSELF: &str = "avoid_flush_during_shutdown=true;max_bgerror_resume_count=0";
+/// How many files are merged as soon as they are there.
+const MERGED_AT: &str = "level0_file_num_compaction_trigger";
+
+/// A key space. RocksDB always has the first one, where earlier versions kept revisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// [`Table::Key`].
+    /// [`Table::Key`], as earlier versions kept it.
     Revisions,
-    /// All other tables: their rows are few, and replaced often.
+    /// All other tables.
     Others,
 }
 
@@ -35,24 +38,22 @@ impl Family {
         }
     }
 
-    /// What it is called where people read of it.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Family::Revisions => "revisions",
-            Family::Others => "others",
-        }
-    }
-
     /// Its handle in a database that [`open`] opened.
     pub(crate) fn handle(self, db: &DB) -> &ColumnFamily {
-        db.cf_handle(self.name()).expect("both were opened")
+        self.handle_if_there(db).expect("both were opened")
+    }
+
+    /// The same in one that [`open_to_read`] opened.
+    pub(crate) fn handle_if_there(self, db: &DB) -> Option<&ColumnFamily> {
+        db.cf_handle(self.name())
     }
 }
 
 /// Opens a state, or makes an empty one, each family with its options.
 pub(crate) fn open(options: impl Fn(Family) -> Options, path: &Path) -> Result<DB, Error> {
     let error_here = |error: rocksdb::Error| Error::from_rocksdb(path, &error);
-    let mut whole = options(Family::Revisions);
+    let mut whole =
+        options(Family::Revisions).get_options_from_string(BY_ITSELF).map_err(error_here)?;
     whole.create_missing_column_families(true);
     // There is no write-ahead log: what was committed together must reach the files together.
     whole.set_atomic_flush(true);
@@ -77,11 +78,37 @@ pub(crate) fn read(db: &DB, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>,
     }
 }
 
-/// Writes all that is in memory to files, both families together: the applied position must reach
-/// the disk with what it speaks of, neither before nor after.
-pub(crate) fn flush(db: &DB) -> Result<(), rocksdb::Error> {
+/// Begins to write all that is in memory to files, both families together: the applied position must
+/// reach the disk with what it speaks of, neither before nor after. What is written from now on is
+/// not part of it.
+pub(crate) fn begin_flush(db: &DB) -> Result<(), rocksdb::Error> {
     let families = Family::ALL.map(|family| family.handle(db));
-    db.flush_cfs_opt(&families, &FlushOptions::default())
+    let mut options = FlushOptions::default();
+    options.set_wait(false);
+    db.flush_cfs_opt(&families, &options)
+}
+
+/// Waits until everything is in files that was when a flush began.
+pub(crate) fn end_flush(db: &DB) -> Result<(), rocksdb::Error> {
+    db.wait_for_compact(&WaitForCompactOptions::default())
+}
+
+/// Merges the files until each row is there once.
+///
+/// RocksDB's own way to ask for it would flush first. So it is told that a single file is already too
+/// many where it usually takes four.
+pub(crate) fn compact(db: &DB) -> Result<(), rocksdb::Error> {
+    let family = Family::Others.handle(db);
+    db.set_options_cf(family, &[(MERGED_AT, "1")])?;
+    let merged = db.wait_for_compact(&WaitForCompactOptions::default());
+    db.set_options_cf(family, &[(MERGED_AT, "4")])?;
+    merged
+}
+
+/// A copy of what the last flush wrote.
+pub(crate) fn checkpoint(db: &DB, directory: &Path) -> Result<(), rocksdb::Error> {
+    // By the size of its own log it would be told when to flush; there is none.
+    Checkpoint::new(db)?.create_checkpoint_with_log_size(directory, u64::MAX)
 }
 
 /// Once all tables were in one key space: brings the rows of the others to where they belong.
@@ -103,7 +130,8 @@ fn part(db: &DB) -> Result<(), rocksdb::Error> {
     let mut options = WriteOptions::default();
     options.disable_wal(true);
     db.write_opt(batch, &options)?;
-    flush(db)
+    begin_flush(db)?;
+    end_flush(db)
 }
 
 #[cfg(test)]

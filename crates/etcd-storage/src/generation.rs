@@ -1,94 +1,291 @@
-//! Which of several directories holds the state now: the atomic swap behind a snapshot's install.
+//! One state's files while they are in use, and what changes them.
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use crate::Error;
+use etcd_figures::Lap;
+use parking_lot::{Mutex, MutexGuard};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, ReadOptions, WriteBatch,
+    WriteOptions,
+};
 
-/// The file that names the current generation. Replaced by rename, so it is always whole.
-const POINTER: &str = "generation";
+use crate::family::{self, Family};
+use crate::revisions::{Contents, Effort, Ending, Revisions};
+use crate::sizes::InUse;
+use crate::{Batch, Error, Sizes, StateFigures, StorageOptions, Table, View, conversion};
 
-/// The numbered directories of one store.
-#[derive(Debug)]
-pub(crate) struct Generations {
-    root: PathBuf,
+/// How many times the bytes at which it is time to flush nothing more is committed before there was
+/// one, and how many of them RocksDB has room for.
+const UNFLUSHED_MAX: u64 = 4;
+const WRITE_BUFFERS: usize = 8;
+/// About how much more memory a row takes than its bytes.
+const ROW_OVERHEAD: usize = 64;
+
+/// At how many files of revisions that nobody needs but the last flush there is another one.
+const OBSOLETE_FILES: usize = 8;
+
+/// All tables in one directory.
+pub(crate) struct Generation {
+    pub(crate) number: u64,
+    pub(crate) path: PathBuf,
+    /// Declared before `retired`: the files are closed before they are removed.
+    pub(crate) db: DB,
+    pub(crate) revisions: Revisions,
+    retired: Retired,
+    in_use: InUse,
+    /// Held by whoever flushes.
+    flushing: Mutex<()>,
+    /// Why a flush failed: what has reached the disk is unknown then, so nothing more may.
+    failed: OnceLock<Error>,
+    /// Bytes of other tables' changes since the last flush, about.
+    unflushed: AtomicU64,
+    /// At how many of them it is time to flush.
+    unflushed_limit: u64,
+    /// The usual ones: made once, as a lookup is quick enough to feel it.
+    pub(crate) lookups: ReadOptions,
+    figures: Arc<StateFigures>,
 }
 
-impl Generations {
-    /// Looks at `root`, which is created when missing.
-    pub(crate) fn open(root: &Path) -> Result<Generations, Error> {
-        fs::create_dir_all(root).map_err(|error| Error::from_io(root, &error))?;
-        Ok(Generations { root: root.to_owned() })
-    }
+/// How urgent a flush is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    No,
+    /// It is time for one.
+    Soon,
+    /// Nothing must be committed before there was one.
+    Now,
+}
 
-    /// The number of the current generation: 1 when nothing was ever stored here.
-    ///
-    /// # Errors
-    /// `Foreign` when the directory has contents but no pointer, `Damaged` when the pointer is no
-    /// number or names a directory that is gone.
-    pub(crate) fn current(&self) -> Result<u64, Error> {
-        let pointer = self.root.join(POINTER);
-        match fs::read_to_string(&pointer) {
-            Ok(text) => {
-                let number = text.trim().parse().map_err(|_| {
-                    Error::damaged(&pointer, format!("{:?} is no generation number", text.trim()))
-                })?;
-                if !self.path(number).is_dir() {
-                    let reason = format!("it names generation {number}, which is missing");
-                    return Err(Error::damaged(&pointer, reason));
-                }
-                Ok(number)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.refuse_foreign()?;
-                Ok(1)
-            }
-            Err(error) => Err(Error::from_io(&pointer, &error)),
+/// Removes the files of a generation that was replaced, once its last user is done with it.
+struct Retired {
+    path: PathBuf,
+    is_replaced: AtomicBool,
+}
+
+impl Drop for Retired {
+    fn drop(&mut self) {
+        if !self.is_replaced.load(Ordering::Acquire) {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "could not remove replaced state");
         }
     }
+}
 
-    /// The directory of a generation.
-    pub(crate) fn path(&self, number: u64) -> PathBuf {
-        self.root.join(format!("{number:08}"))
-    }
-
-    /// Makes `number` the current generation, durably.
-    pub(crate) fn point_to(&self, number: u64) -> Result<(), Error> {
-        let next = self.root.join("generation.next");
-        let write = || -> std::io::Result<()> {
-            let mut file = fs::File::create(&next)?;
-            writeln!(file, "{number}")?;
-            file.sync_all()?;
-            fs::rename(&next, self.root.join(POINTER))?;
-            fs::File::open(&self.root)?.sync_all()
+impl Generation {
+    pub(crate) fn open(
+        number: u64,
+        path: &Path,
+        options: &StorageOptions,
+        figures: Arc<StateFigures>,
+    ) -> Result<Generation, Error> {
+        let cache = Cache::new_lru_cache(options.block_cache_bytes / 4);
+        let db = family::open(|_| rocksdb_options(options, &cache), path)?;
+        let revisions =
+            Revisions::open(path, &db, Family::Others.handle(&db), options.block_cache_bytes)?;
+        let retired = Retired { path: path.to_owned(), is_replaced: AtomicBool::new(false) };
+        let in_use = InUse::of(&db);
+        let lookups = ReadOptions::default();
+        let generation = Generation {
+            number,
+            path: path.to_owned(),
+            db,
+            revisions,
+            retired,
+            in_use,
+            flushing: Mutex::default(),
+            failed: OnceLock::new(),
+            unflushed: AtomicU64::new(0),
+            unflushed_limit: options.write_buffer_bytes,
+            lookups,
+            figures,
         };
-        write().map_err(|error| Error::from_io(&next, &error))
-    }
-
-    /// Removes every generation but `number`: what an interrupted install left behind.
-    pub(crate) fn remove_others(&self, number: u64) {
-        let keep = self.path(number);
-        for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() && path != keep {
-                let removed = fs::remove_dir_all(&path);
-                tracing::info!(path = %path.display(), ok = removed.is_ok(), "removed old state");
-            }
+        if conversion::convert(&generation.db, &generation.revisions, path)? {
+            generation.flush()?;
         }
+        Ok(generation)
     }
 
-    /// Without a pointer only the first generation of a start that was cut short may be here.
-    fn refuse_foreign(&self) -> Result<(), Error> {
-        let first = self.path(1);
-        let entries =
-            fs::read_dir(&self.root).map_err(|error| Error::from_io(&self.root, &error))?;
-        for entry in entries.flatten() {
-            if entry.path() != first && entry.file_name() != "generation.next" {
-                let reason = format!("found {:?}", entry.file_name());
-                return Err(Error::foreign(&self.root, reason));
+    pub(crate) fn commit(&self, batch: Batch) -> Result<(), Error> {
+        self.check()?;
+        let begun = Lap::begin();
+        let Batch { rows, others, mut removals, tally } = batch;
+        let removing = (!removals.is_empty()).then(|| self.revisions.removing());
+        let found = match removing {
+            Some(_) => self.revisions.find(&mut removals)?,
+            None => Vec::new(),
+        };
+        let family = Family::Others.handle(&self.db);
+        let mut write = WriteBatch::default();
+        let mut appender = self.revisions.appender();
+        appender.append(&rows)?;
+        appender.remove(&found);
+        if !rows.is_empty() || !found.is_empty() {
+            appender.count_changes(&mut write, family);
+        }
+        others.into_iter().for_each(|change| change.write(&mut write, family));
+        let bytes = (write.size_in_bytes() + ROW_OVERHEAD * write.len()) as u64;
+        self.write(write)?;
+        drop(appender);
+        self.unflushed.fetch_add(bytes, Ordering::Relaxed);
+        self.in_use.count(tally);
+        self.figures.commits.note_time(begun.so_far());
+        if removing.is_some() {
+            self.revisions.reclaim(Effort::Usual)?;
+            drop(removing);
+            if self.revisions.appender().obsolete() >= OBSOLETE_FILES {
+                self.flush()?;
             }
         }
         Ok(())
     }
+
+    /// Whether what was committed takes too much memory.
+    pub(crate) fn due(&self) -> Due {
+        match self.unflushed.load(Ordering::Relaxed) / self.unflushed_limit.max(1) {
+            0 => Due::No,
+            1..UNFLUSHED_MAX => Due::Soon,
+            UNFLUSHED_MAX.. => Due::Now,
+        }
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.flush_to(&self.flushing.lock(), Ending::Block).map(drop)
+    }
+
+    /// See [`Storage::compact`](crate::Storage::compact).
+    pub(crate) fn compact(&self) -> Result<(), Error> {
+        let begun = Lap::begin();
+        let _compacting = self.figures.compacting.hold();
+        let removing = self.revisions.removing();
+        self.revisions.reclaim(Effort::Full)?;
+        drop(removing);
+        let flushing = self.flushing.lock();
+        self.flush_to(&flushing, Ending::Block)?;
+        family::compact(&self.db).map_err(|error| self.error(&error))?;
+        self.in_use.reset(&self.db);
+        self.figures.compactions.note_time(begun.so_far());
+        Ok(())
+    }
+
+    /// See [`Storage::checkpoint`](crate::Storage::checkpoint).
+    pub(crate) fn checkpoint(&self, directory: &Path) -> Result<(), Error> {
+        // Until the next flush, everything that this one speaks of stays where it is.
+        let flushing = self.flushing.lock();
+        let flushed = self.flush_to(&flushing, Ending::File)?;
+        family::checkpoint(&self.db, directory)
+            .map_err(|error| Error::from_rocksdb(directory, &error))?;
+        flushed.link(directory)
+    }
+
+    /// Everything at this moment.
+    pub(crate) fn view(&self) -> View<'_> {
+        let _nobody_commits = self.revisions.appender();
+        View::new(&self.db, self.revisions.contents(), &self.path)
+    }
+
+    pub(crate) fn sizes(&self) -> Sizes {
+        let (total, removed) = self.revisions.sizes();
+        let others = self.in_use.sizes(&self.db);
+        Sizes { total: others.total + total, in_use: others.in_use + (total - removed) }
+    }
+
+    /// Has its files removed once nobody uses it.
+    pub(crate) fn retire(&self) {
+        self.retired.is_replaced.store(true, Ordering::Release);
+    }
+
+    /// Answers with the rows that are durable now.
+    fn flush_to(&self, flushing: &MutexGuard<'_, ()>, ending: Ending) -> Result<Contents, Error> {
+        self.check()?;
+        let begun = Lap::begin();
+        let flushed = self.try_flush(flushing, ending);
+        match &flushed {
+            Ok(_) => self.figures.flushes.note_time(begun.so_far()),
+            Err(error) => drop(self.failed.set(error.clone())),
+        }
+        flushed
+    }
+
+    /// First the rows of revisions reach the disk, then all that speaks of them.
+    fn try_flush(&self, _: &MutexGuard<'_, ()>, ending: Ending) -> Result<Contents, Error> {
+        let unsynced = self.revisions.appender().take_unsynced();
+        unsynced.sync()?;
+        let mut appender = self.revisions.appender();
+        match ending {
+            Ending::Block => appender.end_block()?,
+            Ending::File => appender.end_file()?,
+        }
+        // Little or nothing, as the most is synced: commits wait for it.
+        appender.take_unsynced().sync()?;
+        let mut write = WriteBatch::default();
+        appender.put_records(&mut write, Family::Others.handle(&self.db));
+        let (flushed, obsolete) = (appender.contents(), appender.take_obsolete());
+        self.write(write)?;
+        family::begin_flush(&self.db).map_err(|error| self.error(&error))?;
+        self.unflushed.store(0, Ordering::Relaxed);
+        drop(appender);
+        family::end_flush(&self.db).map_err(|error| self.error(&error))?;
+        obsolete.iter().for_each(|file| file.remove());
+        Ok(flushed)
+    }
+
+    fn write(&self, write: WriteBatch) -> Result<(), Error> {
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.db.write_opt(write, &options).map_err(|error| self.error(&error))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    pub(crate) fn family(&self, table: Table) -> &ColumnFamily {
+        Family::of(table).handle(&self.db)
+    }
+
+    pub(crate) fn error(&self, error: &rocksdb::Error) -> Error {
+        Error::from_rocksdb(&self.path, error)
+    }
+}
+
+fn rocksdb_options(options: &StorageOptions, cache: &Cache) -> rocksdb::Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    // A lookup reads a whole block, checks it and unpacks it.
+    blocks.set_block_size(4 << 10);
+    blocks.set_format_version(5);
+    // A bloom filter keeps a lookup out of the files that do not have its row.
+    blocks.set_bloom_filter(10.0, false);
+    // Indexes of blocks and filters stay in memory beside the cache, less than a hundredth of what is
+    // stored: in the cache those of a large store would drive out each other and all blocks.
+    blocks.set_cache_index_and_filter_blocks(false);
+
+    let mut rocksdb = rocksdb::Options::default();
+    rocksdb.create_if_missing(true);
+    rocksdb.set_block_based_table_factory(&blocks);
+    // RocksDB must not flush by itself, when the revisions that belong to it are not yet synced: it
+    // gets room for more than is ever put between two flushes.
+    rocksdb.set_write_buffer_size(
+        WRITE_BUFFERS
+            * usize::try_from(options.write_buffer_bytes).unwrap_or(usize::MAX / WRITE_BUFFERS),
+    );
+    // The state's size is told to clients, and small quotas count on it: it grows in small steps.
+    rocksdb.set_arena_block_size(16 << 10);
+    rocksdb.set_max_write_buffer_number(3);
+    rocksdb.set_max_open_files(options.max_open_files);
+    rocksdb.set_max_background_jobs(2);
+    rocksdb.set_max_file_opening_threads(2);
+    rocksdb.set_compression_type(DBCompressionType::Lz4);
+    rocksdb.set_bytes_per_sync(1 << 20);
+    // One writer, so the locking that lets several insert at once would only cost.
+    rocksdb.set_allow_concurrent_memtable_write(false);
+    rocksdb.set_keep_log_file_num(2);
+    rocksdb.set_max_log_file_size(1 << 20);
+    rocksdb.set_stats_dump_period_sec(0);
+    rocksdb.set_stats_persist_period_sec(0);
+    rocksdb
 }

@@ -1,9 +1,10 @@
-//! Tables on RocksDB, and the raft log's synced append.
+//! The tables of the replicated state, and the raft log's synced append.
 //!
 //! Two stores, because they want opposite things:
 //!
-//! * [`Storage`] holds the replicated state. Its writes ([`Batch`]) are atomic but not synced: after
-//!   a crash the state is what was last flushed, and the raft log brings it forward again.
+//! * [`Storage`] holds the replicated state: revisions in files of their own, all else in RocksDB. Its
+//!   writes ([`Batch`]) are atomic but not synced: after a crash the state is what was last flushed,
+//!   and the raft log brings it forward again.
 //! * [`Log`] holds raft's log, vote and marks in files of its own. One writer thread groups what waits
 //!   and syncs once.
 //!
@@ -14,10 +15,13 @@ mod figures;
 mod engine;
 mod table;
 mod family;
+mod revisions;
+mod conversion;
 mod rows;
 mod sizes;
 mod batch;
 mod generation;
+mod generations;
 mod view;
 mod state;
 mod log;

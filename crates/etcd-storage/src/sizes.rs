@@ -157,18 +157,18 @@ mod tests {
         let in_use = InUse::default();
         let mut tally = Tally::default();
         for size in [100, 300] {
-            tally.put(Table::Key, &[], &vec![0; size]);
+            tally.put(Table::Lease, &[], &vec![0; size]);
         }
         tally.put(Table::Raft, &[0; 16], &[0; 16]);
         in_use.count(tally);
         assert_eq!(in_use.bytes.load(Ordering::Relaxed), 400);
         let mut tally = Tally::default();
-        tally.delete(Table::Key);
+        tally.delete(Table::Lease);
         tally.delete(Table::Raft);
         in_use.count(tally);
         assert_eq!(in_use.bytes.load(Ordering::Relaxed), 200);
         for _ in 0..5 {
-            tally.delete(Table::Key);
+            tally.delete(Table::Lease);
         }
         in_use.count(tally);
         assert_eq!(in_use.bytes.load(Ordering::Relaxed), 0);

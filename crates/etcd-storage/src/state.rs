@@ -3,27 +3,27 @@
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use etcd_figures::Lap;
-use rocksdb::{
-    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, CompactOptions, DB,
-    DBCompressionType, ReadOptions, WriteOptions,
-};
+use parking_lot::Mutex;
+use rocksdb::ReadOptions;
 
 use crate::family::{self, Family};
-use crate::generation::Generations;
-use crate::sizes::InUse;
+use crate::generation::{Due, Generation};
+use crate::generations::Generations;
+use crate::revisions::Revisions;
 use crate::{Batch, Engine, Error, Leap, Sizes, StateFigures, Table, View, rows};
 
 /// Bounds of the state's memory and files.
 #[derive(Debug, Clone)]
 pub struct StorageOptions {
-    /// Bytes of changes kept in memory before they are flushed; bounds the replay after a crash.
-    pub write_buffer_bytes: usize,
-    /// Bytes of file blocks cached for reads.
+    /// Bytes of changes to tables other than revisions that are kept in memory before they are
+    /// flushed.
+    pub write_buffer_bytes: u64,
+    /// Bytes of blocks cached for lookups: so many of revisions, and a quarter of them of all other
+    /// tables.
     pub block_cache_bytes: usize,
     /// Files kept open at once.
     pub max_open_files: i32,
@@ -52,33 +52,15 @@ struct Shared {
     options: StorageOptions,
     /// Replaced as a whole by [`Storage::install`]; readers keep the one they started with.
     current: ArcSwap<Generation>,
-    figures: StateFigures,
+    figures: Arc<StateFigures>,
+    /// Flushes when there is much to flush; ended before the state is closed.
+    flusher: Mutex<Option<JoinHandle<()>>>,
 }
 
-struct Generation {
-    number: u64,
-    path: PathBuf,
-    /// Declared before `retired`: the files are closed before they are removed.
-    db: DB,
-    retired: Retired,
-    in_use: InUse,
-    /// The usual ones: made once, as a lookup is quick enough to feel it.
-    lookups: ReadOptions,
-}
-
-/// Removes the files of a generation that was replaced, once its last user is done with it.
-struct Retired {
-    path: PathBuf,
-    is_replaced: AtomicBool,
-}
-
-impl Drop for Retired {
+impl Drop for Shared {
     fn drop(&mut self) {
-        if !self.is_replaced.load(Ordering::Acquire) {
-            return;
-        }
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "could not remove replaced state");
+        if let Some(flusher) = self.flusher.lock().take() {
+            flusher.join().expect("a flush does not panic");
         }
     }
 }
@@ -97,17 +79,21 @@ impl Storage {
     pub fn open(directory: &Path, options: StorageOptions) -> Result<Storage, Error> {
         let generations = Generations::open(directory)?;
         let number = generations.current()?;
-        let generation = Generation::open(number, &generations.path(number), &options)?;
+        let figures = Arc::new(StateFigures::default());
+        let path = generations.path(number);
+        let generation = Generation::open(number, &path, &options, figures.clone())?;
         generations.point_to(number)?;
         generations.remove_others(number);
-        let current = ArcSwap::from_pointee(generation);
-        let figures = StateFigures::default();
-        Ok(Storage { shared: Arc::new(Shared { generations, options, current, figures }) })
+        let (current, flusher) = (ArcSwap::from_pointee(generation), Mutex::default());
+        Ok(Storage { shared: Arc::new(Shared { generations, options, current, figures, flusher }) })
     }
 
     /// The value of `key` in `table`.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
         let generation = self.shared.current.load();
+        if table == Table::Key {
+            return generation.revisions.get(key);
+        }
         let (family, row) = (generation.family(table), table.row(key));
         let value = generation.db.get_pinned_cf_opt(family, row, &generation.lookups);
         let value = value.map_err(|error| generation.error(&error))?;
@@ -121,6 +107,9 @@ impl Storage {
         keys: impl IntoIterator<Item = &'k [u8]>,
     ) -> Result<Vec<Option<Bytes>>, Error> {
         let generation = self.shared.current.load();
+        if table == Table::Key {
+            return generation.revisions.get_many(keys);
+        }
         let family = generation.family(table);
         let rows = keys.into_iter().map(|key| (family, table.row(key)));
         let values = generation.db.multi_get_cf(rows);
@@ -152,6 +141,9 @@ impl Storage {
         visit: impl FnMut(&[u8], &[u8]) -> Leap,
     ) -> Result<(), Error> {
         let generation = self.shared.current.load_full();
+        if table == Table::Key {
+            return generation.revisions.walk(range, visit);
+        }
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(table.range_end(range.end));
         options.fill_cache(false);
@@ -162,6 +154,9 @@ impl Storage {
     /// The row with the greatest key of `table`.
     pub fn last(&self, table: Table) -> Result<Option<(Bytes, Bytes)>, Error> {
         let generation = self.shared.current.load_full();
+        if table == Table::Key {
+            return generation.revisions.last();
+        }
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(table.row(&[]));
         options.set_iterate_upper_bound(table.end());
@@ -178,10 +173,13 @@ impl Storage {
     /// replace is kept until `read` is done.
     pub fn at_one_moment<T>(&self, read: impl FnOnce(&View<'_>) -> T) -> T {
         let generation = self.shared.current.load_full();
-        read(&View::new(&generation.db, &generation.path))
+        read(&generation.view())
     }
 
-    /// Makes all changes of `batch` visible at once. Not durable before the next [`flush`].
+    /// Makes all changes of `batch` visible. Not durable before the next [`flush`].
+    ///
+    /// A batch that deletes rows of [`Table::Key`] may take tens of milliseconds, in which other
+    /// batches are committed: whoever deletes also writes files anew that have become half empty.
     ///
     /// # Errors
     /// `NoSpace` or `Io`: the caller must stop the process, the state may no longer be written.
@@ -189,53 +187,43 @@ impl Storage {
     /// [`flush`]: Storage::flush
     pub fn commit(&self, batch: Batch) -> Result<(), Error> {
         let generation = self.shared.current.load();
-        let mut options = WriteOptions::default();
-        options.disable_wal(true);
-        let tally = batch.tally;
-        let begun = Lap::begin();
-        let write = batch.into_write(&generation.db);
-        let written = generation.db.write_opt(write, &options);
-        written.map_err(|error| generation.error(&error))?;
-        self.shared.figures.commits.note_time(begun.so_far());
-        generation.in_use.count(tally);
-        Ok(())
+        generation.commit(batch)?;
+        match generation.due() {
+            Due::No => Ok(()),
+            Due::Soon => self.flush_beside(),
+            Due::Now => generation.flush(),
+        }
     }
 
     /// Writes everything committed so far to files: it survives a crash from here on.
     pub fn flush(&self) -> Result<(), Error> {
-        let generation = self.shared.current.load_full();
-        let begun = Lap::begin();
-        family::flush(&generation.db).map_err(|error| generation.error(&error))?;
-        self.shared.figures.flushes.note_time(begun.so_far());
-        Ok(())
+        self.shared.current.load_full().flush()
     }
 
-    /// Flushes, and merges all files so that nothing deleted or replaced takes room any more: that
-    /// may take minutes. Reads and commits go on meanwhile.
-    pub fn compact(&self) -> Result<(), Error> {
-        let (generation, begun) = (self.shared.current.load_full(), Lap::begin());
-        let _compacting = self.shared.figures.compacting.hold();
-        family::flush(&generation.db).map_err(|error| generation.error(&error))?;
-        let mut options = CompactOptions::default();
-        options.set_exclusive_manual_compaction(false);
-        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
-        for family in Family::ALL {
-            let family = family.handle(&generation.db);
-            generation.db.compact_range_cf_opt(family, None::<&[u8]>, None::<&[u8]>, &options);
+    /// The same on a thread of its own, unless that is still at it. If it fails, the next commit tells.
+    fn flush_beside(&self) -> Result<(), Error> {
+        let mut flusher = self.shared.flusher.lock();
+        if flusher.as_ref().is_some_and(|flusher| !flusher.is_finished()) {
+            return Ok(());
         }
-        generation.in_use.reset(&generation.db);
-        self.shared.figures.compactions.note_time(begun.so_far());
+        let generation = self.shared.current.load_full();
+        let path = generation.path.clone();
+        let thread = std::thread::Builder::new().name("state-flush".to_owned());
+        let begun = thread.spawn(move || drop(generation.flush()));
+        *flusher = Some(begun.map_err(|error| Error::from_io(&path, &error))?);
         Ok(())
     }
 
-    /// Makes a durable copy of the state in `directory`, which must not exist: hard links where the
-    /// file system allows. The copy holds at least everything committed before the call.
+    /// Flushes, and writes all files anew in which anything was deleted or replaced, so that it takes
+    /// no room any more: that may take minutes. Reads and commits go on meanwhile.
+    pub fn compact(&self) -> Result<(), Error> {
+        self.shared.current.load_full().compact()
+    }
+
+    /// Makes a durable copy of the state in `directory`, which must not exist, by hard links: it must
+    /// be on the same file system. The copy holds at least everything committed before the call.
     pub fn checkpoint(&self, directory: &Path) -> Result<(), Error> {
-        let generation = self.shared.current.load_full();
-        let checkpoint = rocksdb::checkpoint::Checkpoint::new(&generation.db);
-        checkpoint
-            .and_then(|checkpoint| checkpoint.create_checkpoint(directory))
-            .map_err(|error| Error::from_rocksdb(directory, &error))
+        self.shared.current.load_full().checkpoint(directory)
     }
 
     /// Reads one row of a checkpoint without opening it for writes.
@@ -246,6 +234,11 @@ impl Storage {
     ) -> Result<Option<Bytes>, Error> {
         let error_here = |error: rocksdb::Error| Error::from_rocksdb(directory, &error);
         let db = family::open_to_read(directory).map_err(error_here)?;
+        if let (Table::Key, Some(records)) = (table, Family::Others.handle_if_there(&db))
+            && let Some(value) = Revisions::open(directory, &db, records, 0)?.get(key)?
+        {
+            return Ok(Some(value));
+        }
         Ok(family::read(&db, table, key).map_err(error_here)?.map(Bytes::from))
     }
 
@@ -257,11 +250,12 @@ impl Storage {
         let number = old.number + 1;
         let path = generations.path(number);
         std::fs::rename(directory, &path).map_err(|error| Error::from_io(directory, &error))?;
-        let new = Generation::open(number, &path, &self.shared.options)?;
+        let new =
+            Generation::open(number, &path, &self.shared.options, self.shared.figures.clone())?;
         generations.point_to(number)?;
         self.shared.current.store(Arc::new(new));
         // A reader or a flush may be under way in the old one: the last of them removes it.
-        old.retired.is_replaced.store(true, Ordering::Release);
+        old.retire();
         Ok(())
     }
 
@@ -275,72 +269,19 @@ impl Storage {
         &self.shared.figures
     }
 
-    /// What RocksDB says of each key space now, with its name.
-    pub fn engines(&self) -> Vec<(&'static str, Engine)> {
+    /// What RocksDB says of itself now.
+    pub fn engine(&self) -> Engine {
         let generation = self.shared.current.load_full();
-        let db = &generation.db;
-        let engine = |family: Family| (family.title(), Engine::of(db, family.handle(db)));
-        Family::ALL.map(engine).into()
+        Engine::of(&generation.db, Family::Others.handle(&generation.db))
+    }
+
+    /// How many files the rows of [`Table::Key`] are in.
+    pub fn revision_files(&self) -> usize {
+        self.shared.current.load().revisions.files()
     }
 
     /// How large the state is, and how much of it is of use.
     pub fn sizes(&self) -> Sizes {
-        let generation = self.shared.current.load();
-        generation.in_use.sizes(&generation.db)
+        self.shared.current.load().sizes()
     }
-}
-
-impl Generation {
-    fn open(number: u64, path: &Path, options: &StorageOptions) -> Result<Generation, Error> {
-        let cache = Cache::new_lru_cache(options.block_cache_bytes);
-        let db = family::open(|family| rocksdb_options(options, &cache, family), path)?;
-        let retired = Retired { path: path.to_owned(), is_replaced: AtomicBool::new(false) };
-        let in_use = InUse::of(&db);
-        let lookups = ReadOptions::default();
-        Ok(Generation { number, path: path.to_owned(), db, retired, in_use, lookups })
-    }
-
-    fn family(&self, table: Table) -> &ColumnFamily {
-        Family::of(table).handle(&self.db)
-    }
-
-    fn error(&self, error: &rocksdb::Error) -> Error {
-        Error::from_rocksdb(&self.path, error)
-    }
-}
-
-fn rocksdb_options(options: &StorageOptions, cache: &Cache, family: Family) -> rocksdb::Options {
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_cache(cache);
-    // A lookup reads a whole block, checks it and unpacks it.
-    blocks.set_block_size(4 << 10);
-    blocks.set_format_version(5);
-    // A file of revisions has a key range to itself, which says enough. Those of the other tables
-    // overlap: a bloom filter keeps a lookup out of the files that do not have its row.
-    if family == Family::Others {
-        blocks.set_bloom_filter(10.0, false);
-    }
-    // Indexes of blocks and filters stay in memory beside the cache, less than a hundredth of what is
-    // stored: in the cache those of a large store would drive out each other and all blocks.
-    blocks.set_cache_index_and_filter_blocks(false);
-
-    let mut rocksdb = rocksdb::Options::default();
-    rocksdb.create_if_missing(true);
-    rocksdb.set_block_based_table_factory(&blocks);
-    rocksdb.set_write_buffer_size(options.write_buffer_bytes);
-    // The state's size is told to clients, and small quotas count on it: it grows in small steps.
-    rocksdb.set_arena_block_size(16 << 10);
-    rocksdb.set_max_write_buffer_number(3);
-    rocksdb.set_max_open_files(options.max_open_files);
-    rocksdb.set_max_background_jobs(2);
-    rocksdb.set_max_file_opening_threads(2);
-    rocksdb.set_compression_type(DBCompressionType::Lz4);
-    rocksdb.set_bytes_per_sync(1 << 20);
-    // One writer, so the locking that lets several insert at once would only cost.
-    rocksdb.set_allow_concurrent_memtable_write(false);
-    rocksdb.set_keep_log_file_num(2);
-    rocksdb.set_max_log_file_size(1 << 20);
-    rocksdb.set_stats_dump_period_sec(0);
-    rocksdb.set_stats_persist_period_sec(0);
-    rocksdb
 }

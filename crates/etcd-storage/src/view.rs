@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rocksdb::{ColumnFamily, DB, ReadOptions, Snapshot};
 
 use crate::family::Family;
+use crate::revisions::Contents;
 use crate::{Error, Table, rows};
 
 /// All tables at one moment, whatever is committed meanwhile. See
@@ -14,6 +15,7 @@ use crate::{Error, Table, rows};
 pub struct View<'s> {
     db: &'s DB,
     snapshot: Snapshot<'s>,
+    revisions: Contents,
     path: &'s Path,
 }
 
@@ -24,12 +26,16 @@ impl std::fmt::Debug for View<'_> {
 }
 
 impl<'s> View<'s> {
-    pub(crate) fn new(db: &'s DB, path: &'s Path) -> View<'s> {
-        View { db, snapshot: db.snapshot(), path }
+    /// While nothing is committed.
+    pub(crate) fn new(db: &'s DB, revisions: Contents, path: &'s Path) -> View<'s> {
+        View { db, snapshot: db.snapshot(), revisions, path }
     }
 
     /// The value that `key` had in `table`.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        if table == Table::Key {
+            return self.revisions.get(key);
+        }
         let value = self.snapshot.get_cf(self.family(table), table.row(key));
         Ok(value.map_err(|error| Error::from_rocksdb(self.path, &error))?.map(Bytes::from))
     }
@@ -44,6 +50,9 @@ impl<'s> View<'s> {
         range: Range<&[u8]>,
         mut visit: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), Error> {
+        if table == Table::Key {
+            return self.revisions.walk(range, |key, value| visit(key, value).into());
+        }
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(table.range_end(range.end));
         options.fill_cache(false);
@@ -51,6 +60,7 @@ impl<'s> View<'s> {
         rows::walk(rows, table, range.start, |key, value| visit(key, value).into())
             .map_err(|error| Error::from_rocksdb(self.path, &error))
     }
+
     fn family(&self, table: Table) -> &ColumnFamily {
         Family::of(table).handle(self.db)
     }

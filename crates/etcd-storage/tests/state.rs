@@ -52,12 +52,12 @@ fn a_batch_takes_effect_in_order_and_a_range_ends_before_its_end() {
     let storage = open(directory.path()).expect("a state");
     let mut batch = Batch::new();
     for key in [b"a", b"b", b"c"] {
-        batch.put(Table::Key, key, b"old");
+        batch.put(Table::Meta, key, b"old");
     }
-    batch.delete_range(Table::Key, b"a"..b"c");
-    batch.put(Table::Key, b"a", b"new");
+    batch.delete_range(Table::Meta, b"a"..b"c");
+    batch.put(Table::Meta, b"a", b"new");
     storage.commit(batch).expect("written");
-    let found = storage.get_many(Table::Key, [&b"a"[..], b"b", b"c"]).expect("readable");
+    let found = storage.get_many(Table::Meta, [&b"a"[..], b"b", b"c"]).expect("readable");
     let found: Vec<_> = found.iter().map(|value| value.as_deref()).collect();
     assert_eq!(found, [Some(&b"new"[..]), None, Some(b"old")]);
 }
@@ -88,22 +88,24 @@ fn copy_files(from: &Path, to: &Path) {
 fn what_was_flushed_survives_a_crash_in_every_table_and_what_was_not_goes_together() {
     let directory = tempfile::tempdir().expect("a directory");
     let storage = open(&directory.path().join("state")).expect("a state");
-    let write = |value: &[u8]| {
+    let write = |key: u8, value: &[u8]| {
         let mut batch = Batch::new();
         for table in Table::ALL {
-            batch.put(table, b"k", value);
+            // A revision is put once.
+            let key = if table == Table::Key { [key] } else { [0] };
+            batch.put(table, &key, value);
         }
         storage.commit(batch).expect("written");
     };
     for round in 0..3u8 {
-        write(&[round]);
+        write(2 * round, &[round]);
         storage.flush().expect("flushed");
-        write(b"lost");
+        write(2 * round + 1, b"lost");
         let copy = directory.path().join(format!("copy-{round}"));
         copy_files(&directory.path().join("state"), &copy);
         let copy = open(&copy).expect("a state");
         for table in Table::ALL {
-            let value = copy.get(table, b"k").expect("readable").expect("a row");
+            let (_, value) = copy.last(table).expect("readable").expect("a row");
             assert_eq!(&value[..], [round], "{table:?}");
         }
     }
@@ -113,27 +115,27 @@ fn what_was_flushed_survives_a_crash_in_every_table_and_what_was_not_goes_togeth
 fn an_installed_checkpoint_replaces_everything_for_every_handle_and_the_next_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let source = open(&directory.path().join("source")).expect("a state");
-    put(&source, Table::Key, b"theirs", b"1");
+    put(&source, Table::Key, b"1 theirs", b"1");
     let copy = directory.path().join("copy");
     source.checkpoint(&copy).expect("a checkpoint");
-    let row = Storage::read_checkpoint(&copy, Table::Key, b"theirs").expect("readable");
+    let row = Storage::read_checkpoint(&copy, Table::Key, b"1 theirs").expect("readable");
     assert_eq!(row.as_deref(), Some(&b"1"[..]));
 
     let target = directory.path().join("target");
     let storage = open(&target).expect("a state");
     let other_handle = storage.clone();
-    put(&storage, Table::Key, b"ours", b"2");
+    put(&storage, Table::Key, b"1 ours", b"2");
     storage.install(&copy).expect("installed");
-    put(&storage, Table::Key, b"later", b"3");
+    put(&storage, Table::Key, b"2 later", b"3");
     storage.flush().expect("flushed");
     for storage in [&storage, &other_handle] {
-        assert_eq!(storage.get(Table::Key, b"ours").expect("readable"), None);
-        assert!(storage.get(Table::Key, b"theirs").expect("readable").is_some());
+        assert_eq!(storage.get(Table::Key, b"1 ours").expect("readable"), None);
+        assert!(storage.get(Table::Key, b"1 theirs").expect("readable").is_some());
     }
     drop((storage, other_handle));
     let storage = open(&target).expect("a state");
     let keys: Vec<_> = rows(&storage, Table::Key, b"", b"").into_iter().map(|(k, _)| k).collect();
-    assert_eq!(keys, [b"later".to_vec(), b"theirs".to_vec()]);
+    assert_eq!(keys, [b"1 theirs".to_vec(), b"2 later".to_vec()]);
 }
 
 #[test]
@@ -194,9 +196,11 @@ fn a_view_stays_at_its_moment() {
     put(&storage, Table::Key, b"a", b"1");
     put(&storage, Table::Lease, b"l", b"1");
     storage.at_one_moment(|view| {
-        put(&storage, Table::Key, b"a", b"2");
         put(&storage, Table::Key, b"b", b"2");
         put(&storage, Table::Lease, b"l", b"2");
+        let mut batch = Batch::new();
+        batch.delete(Table::Key, b"a");
+        storage.commit(batch).expect("written");
         storage.compact().expect("the disk works");
         let mut seen = Vec::new();
         let scanned = view.scan(Table::Key, &[]..&[], |key, value| {
@@ -209,7 +213,7 @@ fn a_view_stays_at_its_moment() {
         let lease = view.get(Table::Lease, b"l").expect("readable");
         assert_eq!(lease.as_deref(), Some(&b"1"[..]));
     });
-    assert_eq!(rows(&storage, Table::Key, b"", b"").len(), 2);
+    assert_eq!(rows(&storage, Table::Key, b"", b""), [(b"b".to_vec(), b"2".to_vec())]);
 }
 
 #[test]
@@ -219,14 +223,13 @@ fn a_view_outlives_the_state_that_it_is_of() {
     put(&storage, Table::Key, b"a", b"1");
     let copy = storage.scratch_directory("copy");
     storage.checkpoint(&copy).expect("a checkpoint");
-    put(&storage, Table::Key, b"a", b"2");
+    put(&storage, Table::Key, b"b", b"2");
     storage.at_one_moment(|view| {
         storage.install(&copy).expect("it was just made");
-        let value = view.get(Table::Key, b"a").expect("readable");
+        let value = view.get(Table::Key, b"b").expect("readable");
         assert_eq!(value.as_deref(), Some(&b"2"[..]));
     });
-    let value = storage.get(Table::Key, b"a").expect("readable");
-    assert_eq!(value.as_deref(), Some(&b"1"[..]));
+    assert_eq!(rows(&storage, Table::Key, b"", b""), [(b"a".to_vec(), b"1".to_vec())]);
 }
 
 #[test]

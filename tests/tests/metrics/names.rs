@@ -14,7 +14,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// How a metric begins that an etcd has not.
-const OWN: &[&str] = &["etcd_rocksdb_", "etcd_raft_", "etcd_index_", "etcd_lease_"];
+const OWN: &[&str] = &["etcd_rocksdb_", "etcd_state_", "etcd_raft_", "etcd_index_", "etcd_lease_"];
 
 /// What an etcd shows from the first failure on, of which the recorded one had none.
 const FAILURES: &[&str] = &[

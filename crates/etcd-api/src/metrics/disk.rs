@@ -10,7 +10,7 @@ pub(super) fn write(api: &Api, page: &mut Page) {
     write_log(api, page);
     write_state(api, page);
     write_snapshots(api, page);
-    write_engines(api, page);
+    write_engine(api, page);
 }
 
 fn write_log(api: &Api, page: &mut Page) {
@@ -51,6 +51,8 @@ fn write_state(api: &Api, page: &mut Page) {
         "How long it takes to send a snapshot to a client.",
         &applied.copies,
     );
+    let files = api.views.storage.revision_files() as u64;
+    page.level("etcd_state_revision_files", "Files of the keys' revisions.", files);
 }
 
 fn write_snapshots(api: &Api, page: &mut Page) {
@@ -70,10 +72,10 @@ fn write_snapshots(api: &Api, page: &mut Page) {
     );
 }
 
-fn write_engines(api: &Api, page: &mut Page) {
-    let engines = api.views.storage.engines();
+fn write_engine(api: &Api, page: &mut Page) {
+    let engine = api.views.storage.engine();
     type Told = fn(&Engine) -> u64;
-    let gauges: [(&str, &str, Told); 11] = [
+    let gauges: [(&str, &str, Told); 13] = [
         ("file_bytes", "Bytes of files.", |engine| engine.file_bytes),
         ("memory_table_bytes", "Bytes in no file yet.", |engine| engine.memory_table_bytes),
         ("table_reader_bytes", "Bytes of memory for the files' indexes and filters.", |engine| {
@@ -91,29 +93,16 @@ fn write_engines(api: &Api, page: &mut Page) {
         }),
         ("writes_stopped", "Whether writes stand still.", |engine| engine.writes_stopped),
         ("background_errors_total", "Errors in the background.", |engine| engine.background_errors),
+        ("block_cache_bytes", "Bytes of blocks in the cache.", |engine| engine.cache_bytes),
+        ("block_cache_limit_bytes", "The most bytes of blocks in the cache.", |engine| {
+            engine.cache_limit_bytes
+        }),
     ];
     for (name, help, told) in gauges {
-        let metrics =
-            engines.iter().map(|(store, engine)| (vec![("store", *store)], told(engine) as f64));
-        page.gauges(&format!("etcd_rocksdb_{name}"), help, metrics);
+        page.level(&format!("etcd_rocksdb_{name}"), help, told(&engine));
     }
-    write_levels(&engines, page);
-    // All key spaces have one cache.
-    let state = engines.first().map(|(_, engine)| engine.clone()).unwrap_or_default();
-    let cached = "Bytes of blocks in the cache of the state.";
-    page.level("etcd_rocksdb_block_cache_bytes", cached, state.cache_bytes);
-    let limit = "The most bytes of blocks in the cache of the state.";
-    page.level("etcd_rocksdb_block_cache_limit_bytes", limit, state.cache_limit_bytes);
-}
-
-fn write_levels(engines: &[(&'static str, Engine)], page: &mut Page) {
-    let levels = engines.iter().flat_map(|(store, engine)| {
-        let levels = engine.files.iter().enumerate();
-        levels.map(|(level, files)| (*store, level.to_string(), *files))
-    });
+    let levels = (0..).map(|level: u32| level.to_string()).zip(&engine.files);
     let levels: Vec<_> = levels.collect();
-    let metrics = levels
-        .iter()
-        .map(|(store, level, files)| (vec![("level", &**level), ("store", *store)], *files as f64));
+    let metrics = levels.iter().map(|(level, files)| (vec![("level", &**level)], **files as f64));
     page.gauges("etcd_rocksdb_level_files", "Files at a level.", metrics);
 }

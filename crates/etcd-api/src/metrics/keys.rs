@@ -50,7 +50,7 @@ fn write_revisions(views: &Views, page: &mut Page) {
     let in_use = "Bytes of it that are of use.";
     page.level("etcd_mvcc_db_total_size_in_use_in_bytes", in_use, sizes.in_use);
     let help = "Views of the state that readers hold.";
-    let held = views.storage.engines().first().map_or(0, |(_, engine)| engine.views);
+    let held = views.storage.engine().views;
     page.level("etcd_mvcc_db_open_read_transactions", help, held);
     page.gauge(
         "etcd_server_quota_backend_bytes",

@@ -1,0 +1,90 @@
+//! Taking over the revisions of an earlier version, which kept them in RocksDB.
+
+use std::path::Path;
+
+use rocksdb::{DB, WriteBatch, WriteOptions};
+
+use crate::family::Family;
+use crate::revisions::{Revisions, push_row};
+use crate::{Error, Table};
+
+/// Bytes of rows that are taken over together.
+const TOGETHER: usize = 1 << 20;
+
+/// Brings the rows to where they belong. If there were any, the caller must flush: until then nothing
+/// has happened that a start after a crash would notice.
+pub(crate) fn convert(db: &DB, revisions: &Revisions, path: &Path) -> Result<bool, Error> {
+    let error_here = |error: rocksdb::Error| Error::from_rocksdb(path, &error);
+    let (old, others) = (Family::Revisions.handle(db), Family::Others.handle(db));
+    let mut source = db.raw_iterator_cf(old);
+    source.seek(Table::Key.row(&[]));
+    let mut appender = revisions.appender();
+    let mut rows = Vec::with_capacity(TOGETHER);
+    let mut is_any = false;
+    while let Some((row, value)) = source.item() {
+        if !is_any {
+            tracing::info!(path = %path.display(), "taking over the revisions of an earlier version");
+        }
+        is_any = true;
+        push_row(&mut rows, &row[1..], value);
+        if rows.len() >= TOGETHER {
+            appender.append(&rows)?;
+            rows.clear();
+        }
+        source.next();
+    }
+    source.status().map_err(error_here)?;
+    if !is_any {
+        return Ok(false);
+    }
+    appender.append(&rows)?;
+    let mut write = WriteBatch::default();
+    appender.count_changes(&mut write, others);
+    write.delete_range_cf(old, Table::Key.row(&[]), Table::Key.end());
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    db.write_opt(write, &options).map_err(error_here)?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use rocksdb::Options;
+
+    use crate::{Storage, StorageOptions, Table};
+
+    #[test]
+    fn revisions_of_an_earlier_version_are_taken_over_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let row = |number: u32| Table::Key.row(&number.to_be_bytes());
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        {
+            let path = directory.path().join("00000001");
+            let db = rocksdb::DB::open_cf(&options, path, ["default", "others"]).expect("a state");
+            (0..50_000).for_each(|number| {
+                db.put(row(number), number.to_le_bytes()).expect("written");
+            });
+            let meta = db.cf_handle("others").expect("it was made");
+            db.put_cf(meta, Table::Meta.row(b"k"), b"v").expect("written");
+        }
+        std::fs::write(directory.path().join("generation"), "1\n").expect("written");
+        for _ in 0..2 {
+            let options = StorageOptions::default();
+            let storage = Storage::open(directory.path(), options).expect("it was whole");
+            let mut next = 0_u32;
+            let scanned = storage.scan(Table::Key, &[]..&[], |key, value| {
+                assert_eq!((key, value), (&next.to_be_bytes()[..], &next.to_le_bytes()[..]));
+                next += 1;
+                ControlFlow::Continue(())
+            });
+            scanned.expect("readable");
+            assert_eq!(next, 50_000);
+            let meta = storage.get(Table::Meta, b"k").expect("readable");
+            assert_eq!(meta.as_deref(), Some(&b"v"[..]));
+        }
+    }
+}
