@@ -23,6 +23,10 @@ const WRITE_BUFFERS: usize = 8;
 /// About how much more memory a row takes than its bytes.
 const ROW_OVERHEAD: usize = 64;
 
+/// A flush syncs what was written meanwhile, while commits go on, until it is so little, or so often.
+const LITTLE: usize = 1 << 20;
+const SYNCS_MAX: usize = 4;
+
 /// At how many files of revisions that nobody needs but the last flush there is another one.
 const OBSOLETE_FILES: usize = 8;
 
@@ -134,7 +138,16 @@ impl Generation {
         self.in_use.count(tally);
         self.figures.commits.note_time(begun.so_far());
         if removing.is_some() {
-            self.revisions.reclaim(Effort::Usual)?;
+            match self.revisions.reclaim(Effort::Usual) {
+                // They are as they were, and the next to remove anything tries again.
+                Err(Error::NoSpace { path }) => {
+                    tracing::warn!(
+                        path,
+                        "no space to write revisions anew without the removed ones"
+                    );
+                }
+                reclaimed => reclaimed?,
+            }
             drop(removing);
             if self.revisions.appender().obsolete() >= OBSOLETE_FILES {
                 self.flush()?;
@@ -212,14 +225,20 @@ impl Generation {
 
     /// First the rows of revisions reach the disk, then all that speaks of them.
     fn try_flush(&self, _: &MutexGuard<'_, ()>, ending: Ending) -> Result<Contents, Error> {
-        let unsynced = self.revisions.appender().take_unsynced();
-        unsynced.sync()?;
+        for _ in 0..SYNCS_MAX {
+            let unsynced = self.revisions.appender().take_unsynced();
+            let is_little = unsynced.bytes() < LITTLE;
+            unsynced.sync()?;
+            if is_little {
+                break;
+            }
+        }
         let mut appender = self.revisions.appender();
         match ending {
             Ending::Block => appender.end_block()?,
             Ending::File => appender.end_file()?,
         }
-        // Little or nothing, as the most is synced: commits wait for it.
+        // Commits wait for this.
         appender.take_unsynced().sync()?;
         let mut write = WriteBatch::default();
         appender.put_records(&mut write, Family::Others.handle(&self.db));

@@ -38,6 +38,7 @@ pub(crate) struct Appender {
 #[derive(Debug, Default)]
 pub(crate) struct Unsynced {
     files: Vec<Arc<RowFile>>,
+    bytes: usize,
     /// The directory that has new files.
     directory: Option<PathBuf>,
 }
@@ -50,7 +51,13 @@ impl Unsynced {
         synced.map_err(|error| Error::from_io(&directory, &error))
     }
 
-    fn add(&mut self, file: &Arc<RowFile>) {
+    /// Bytes that were written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn add(&mut self, file: &Arc<RowFile>, bytes: usize) {
+        self.bytes += bytes;
         if !self.files.iter().any(|known| known.number == file.number) {
             self.files.push(file.clone());
         }
@@ -120,7 +127,7 @@ impl Appender {
             (contents.open.clone(), contents.pending.clone())
         };
         let Some(open) = open else {
-            contents.write().open = Some(Part::empty(self.create()?));
+            contents.write().open = Some(Part::empty(Arc::new(self.create()?)));
             return Ok(rows);
         };
         if pending.len() + rows.len() < BLOCK_BYTES {
@@ -149,7 +156,7 @@ impl Appender {
     fn write(&mut self, mut open: Part) -> Result<(), Error> {
         let (blocks, pending, pending_rows) = self.packer.parts();
         open.file.write(blocks, open.bytes)?;
-        self.unsynced.add(&open.file);
+        self.unsynced.add(&open.file, blocks.len());
         self.changed.insert(open.file.number);
         let pending = Arc::new(pending.to_vec());
         let mut contents = self.contents.write();
@@ -206,7 +213,7 @@ impl Appender {
         let closed = Arc::make_mut(&mut contents.closed);
         let Some(first) = closed.iter().position(|old| old.file.number == files[0]) else { return };
         if let Some(part) = &part {
-            self.unsynced.add(&part.file);
+            self.unsynced.add(&part.file, usize::try_from(part.bytes).unwrap_or(usize::MAX));
             self.changed.insert(part.file.number);
         }
         let old = closed.splice(first..first + files.len(), part);

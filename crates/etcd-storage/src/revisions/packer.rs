@@ -34,6 +34,10 @@ impl Packer {
     }
 
     pub(super) fn push(&mut self, row: Row<'_>) {
+        // Whoever wants a small row should not have to read a large one.
+        if self.bytes.len() - self.start + row.len() > 2 * BLOCK_BYTES {
+            self.end_block();
+        }
         if self.rows == 0 {
             self.bytes.resize(self.start + HEADER, 0);
             self.first = RowKey::new(row.key);

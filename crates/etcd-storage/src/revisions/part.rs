@@ -22,9 +22,9 @@ pub(super) struct Part {
 
 impl Part {
     /// One with no rows yet.
-    pub(super) fn empty(file: RowFile) -> Part {
+    pub(super) fn empty(file: Arc<RowFile>) -> Part {
         let (blocks, removed) = <(Arc<Vec<Block>>, Arc<Removed>)>::default();
-        Part { file: Arc::new(file), blocks, removed, bytes: 0, rows: 0 }
+        Part { file, blocks, removed, bytes: 0, rows: 0 }
     }
 
     pub(super) fn first(&self) -> Option<&[u8]> {

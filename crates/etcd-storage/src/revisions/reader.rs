@@ -6,6 +6,9 @@ use crate::Error;
 /// Most bytes read at once, unless a single block has more.
 const READ_BYTES: u32 = 64 << 10;
 
+/// Memory that is kept for the next lookup.
+const KEPT_BYTES: usize = 256 << 10;
+
 /// What was read of one file.
 #[derive(Debug, Default)]
 pub(super) struct BlockReader {
@@ -25,6 +28,9 @@ impl BlockReader {
     /// Has nothing left but its memory. A file is known by a number, which is one state's own.
     pub(super) fn forget(&mut self) {
         self.file = 0;
+        if self.bytes.len() > KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
     }
 
     /// The rows of a block.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Revisions;
 use super::block::Row;
-use super::contents::{Contents, Place};
+use super::contents::Contents;
 use super::file::{FILE_BYTES, RowFile};
 use super::packer::Packer;
 use super::part::Part;
@@ -53,17 +53,23 @@ impl Revisions {
         if run.iter().all(is_empty) {
             return Ok(None);
         }
-        let file = self.appender().create()?;
+        let file = Arc::new(self.appender().create()?);
         let contents = Contents { closed: Arc::new(run.to_vec()), ..Contents::default() };
-        let mut copy = Copy::new(file);
-        let (mut reader, mut place) = (BlockReader::default(), contents.place_of(&[]));
-        while let Some(rows) = contents.rows(place, &mut reader)? {
-            rows.live().try_for_each(|row| copy.push(row))?;
-            place = contents.after(place);
-        }
-        debug_assert_eq!(place, Place::Pending, "nothing of it is pending");
-        copy.finish().map(Some)
+        let copied = copy(&contents, file.clone());
+        // Nobody knows of it yet.
+        copied.inspect_err(|_| file.remove()).map(Some)
     }
+}
+
+/// Writes the rows that are left to a file.
+fn copy(contents: &Contents, file: Arc<RowFile>) -> Result<Part, Error> {
+    let mut copy = Copy::new(file);
+    let (mut reader, mut place) = (BlockReader::default(), contents.place_of(&[]));
+    while let Some(rows) = contents.rows(place, &mut reader)? {
+        rows.live().try_for_each(|row| copy.push(row))?;
+        place = contents.after(place);
+    }
+    copy.finish()
 }
 
 /// Neighbours to be written anew as one, if there are any.
@@ -90,7 +96,7 @@ struct Copy {
 }
 
 impl Copy {
-    fn new(file: RowFile) -> Copy {
+    fn new(file: Arc<RowFile>) -> Copy {
         let mut packer = Packer::default();
         packer.begin(file.number, 0, 0);
         Copy { part: Part::empty(file), packer }
