@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rocksdb::properties::TOTAL_SST_FILES_SIZE;
 use rocksdb::{DB, WriteBatch, WriteOptions};
 
 use crate::family::Family;
@@ -47,13 +48,31 @@ pub(crate) fn convert(db: &DB, revisions: &Revisions, path: &Path) -> Result<boo
     Ok(true)
 }
 
+/// Gives back the room of what was taken over, once that is flushed and before anything is committed:
+/// RocksDB would flush that first.
+pub(crate) fn clear(db: &DB) {
+    let old = Family::Revisions.handle(db);
+    let bytes = db.property_int_value_cf(old, TOTAL_SST_FILES_SIZE);
+    if bytes.is_ok_and(|bytes| bytes.is_some_and(|bytes| bytes > 0)) {
+        db.compact_range_cf(old, None::<&[u8]>, None::<&[u8]>);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ops::ControlFlow;
+    use std::path::Path;
 
     use rocksdb::Options;
 
     use crate::{Storage, StorageOptions, Table};
+
+    /// Bytes of RocksDB's files of rows.
+    fn table_bytes(state: &Path) -> u64 {
+        let files = std::fs::read_dir(state.join("00000001")).expect("a directory").flatten();
+        let tables = files.filter(|file| file.path().extension().is_some_and(|kind| kind == "sst"));
+        tables.map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum()
+    }
 
     #[test]
     fn revisions_of_an_earlier_version_are_taken_over_once() {
@@ -68,6 +87,8 @@ mod tests {
             (0..50_000).for_each(|number| {
                 db.put(row(number), number.to_le_bytes()).expect("written");
             });
+            db.flush().expect("flushed");
+            assert!(table_bytes(directory.path()) > 100_000);
             let meta = db.cf_handle("others").expect("it was made");
             db.put_cf(meta, Table::Meta.row(b"k"), b"v").expect("written");
         }
@@ -83,6 +104,7 @@ mod tests {
             });
             scanned.expect("readable");
             assert_eq!(next, 50_000);
+            assert!(table_bytes(directory.path()) < 10_000, "the old rows are gone");
             let meta = storage.get(Table::Meta, b"k").expect("readable");
             assert_eq!(meta.as_deref(), Some(&b"v"[..]));
         }

@@ -110,6 +110,7 @@ impl Generation {
         if conversion::convert(&generation.db, &generation.revisions, path)? {
             generation.flush()?;
         }
+        conversion::clear(&generation.db);
         Ok(generation)
     }
 
