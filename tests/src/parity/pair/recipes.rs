@@ -7,6 +7,7 @@
 use super::{Caller, Operation, Pair, To};
 use crate::parity::answer::{Answer, DEADLINE};
 use crate::parity::call::Call;
+use crate::parity::compare::Maker;
 use crate::parity::difference::{Difference, show_answer};
 use crate::parity::names::{PICKED, candidate};
 use crate::parity::print;
@@ -254,7 +255,8 @@ impl Pair {
             let reference = self.reference.answered(0, &operation, reference);
             let subject = answer(&mut waiting.subject, deadline).await;
             let subject = self.subject.answered(member, &operation, subject);
-            match is_anothers(&reference) {
+            let is_subjects = self.subject.maker == Maker::Etcd && is_anothers(&subject);
+            match is_subjects || is_anothers(&reference) {
                 true => self.counts.left_out(operation.kind()),
                 false => self.compare(&operation, reference, subject)?,
             }
@@ -308,8 +310,8 @@ async fn answer(call: &mut JoinHandle<Answer>, deadline: Instant) -> Answer {
 
 /// Whether a real etcd refuses who waits because of somebody else: its watches for all of them are
 /// one stream, in the name of whoever opened it. Only their refusals come with gRPC's own words.
-fn is_anothers(reference: &Answer) -> bool {
-    reference.refusal().is_some_and(|refusal| refusal.message.starts_with("rpc error: code = "))
+fn is_anothers(etcds: &Answer) -> bool {
+    etcds.refusal().is_some_and(|refusal| refusal.message.starts_with("rpc error: code = "))
 }
 
 fn all_of(prefix: &Bytes) -> RangeRequest {
