@@ -23,8 +23,9 @@ const WRITE_BUFFERS: usize = 8;
 /// About how much more memory a row takes than its bytes.
 const ROW_OVERHEAD: usize = 64;
 
-/// A flush syncs what was written meanwhile, while commits go on, until it is so little, or so often.
-const LITTLE: usize = 1 << 20;
+/// Bytes of revisions that are synced together: what takes much longer would hold up the raft log.
+const UNSYNCED_BYTES: usize = 4 << 20;
+/// A flush syncs what was written meanwhile, while commits go on, until it is little, or so often.
 const SYNCS_MAX: usize = 4;
 
 /// At how many files of revisions that nobody needs but the last flush there is another one.
@@ -52,14 +53,16 @@ pub(crate) struct Generation {
     figures: Arc<StateFigures>,
 }
 
-/// How urgent a flush is.
+/// What is to be done before much more is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
-    No,
-    /// It is time for one.
-    Soon,
+    Nothing,
+    /// What was written of revisions should be synced.
+    Sync,
+    /// It is time for a flush.
+    Flush,
     /// Nothing must be committed before there was one.
-    Now,
+    FlushFirst,
 }
 
 /// Removes the files of a generation that was replaced, once its last user is done with it.
@@ -114,7 +117,8 @@ impl Generation {
         Ok(generation)
     }
 
-    pub(crate) fn commit(&self, batch: Batch) -> Result<(), Error> {
+    /// Answers with what is to be done next.
+    pub(crate) fn commit(&self, batch: Batch) -> Result<Due, Error> {
         self.check()?;
         let begun = Lap::begin();
         let Batch { rows, others, mut removals, tally } = batch;
@@ -134,8 +138,9 @@ impl Generation {
         others.into_iter().for_each(|change| change.write(&mut write, family));
         let bytes = (write.size_in_bytes() + ROW_OVERHEAD * write.len()) as u64;
         self.write(write)?;
+        let unsynced = appender.unsynced_bytes();
         drop(appender);
-        self.unflushed.fetch_add(bytes, Ordering::Relaxed);
+        let unflushed = self.unflushed.fetch_add(bytes, Ordering::Relaxed);
         self.in_use.count(tally);
         self.figures.commits.note_time(begun.so_far());
         if removing.is_some() {
@@ -154,16 +159,21 @@ impl Generation {
                 self.flush()?;
             }
         }
-        Ok(())
+        Ok(match unflushed / self.unflushed_limit.max(1) {
+            0 if unsynced < UNSYNCED_BYTES => Due::Nothing,
+            0 => Due::Sync,
+            1..UNFLUSHED_MAX => Due::Flush,
+            UNFLUSHED_MAX.. => Due::FlushFirst,
+        })
     }
 
-    /// Whether what was committed takes too much memory.
-    pub(crate) fn due(&self) -> Due {
-        match self.unflushed.load(Ordering::Relaxed) / self.unflushed_limit.max(1) {
-            0 => Due::No,
-            1..UNFLUSHED_MAX => Due::Soon,
-            UNFLUSHED_MAX.. => Due::Now,
-        }
+    /// Has on the disk what was written of revisions: a flush then has little to sync, and is less in
+    /// the way of other syncs.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        let _flushing = self.flushing.lock();
+        self.check()?;
+        let unsynced = self.revisions.appender().take_unsynced();
+        unsynced.sync().inspect_err(|error| drop(self.failed.set(error.clone())))
     }
 
     pub(crate) fn flush(&self) -> Result<(), Error> {
@@ -228,7 +238,7 @@ impl Generation {
     fn try_flush(&self, _: &MutexGuard<'_, ()>, ending: Ending) -> Result<Contents, Error> {
         for _ in 0..SYNCS_MAX {
             let unsynced = self.revisions.appender().take_unsynced();
-            let is_little = unsynced.bytes() < LITTLE;
+            let is_little = unsynced.bytes < UNSYNCED_BYTES / 4;
             unsynced.sync()?;
             if is_little {
                 break;

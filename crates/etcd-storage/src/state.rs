@@ -53,14 +53,14 @@ struct Shared {
     /// Replaced as a whole by [`Storage::install`]; readers keep the one they started with.
     current: ArcSwap<Generation>,
     figures: Arc<StateFigures>,
-    /// Flushes when there is much to flush; ended before the state is closed.
-    flusher: Mutex<Option<JoinHandle<()>>>,
+    /// Works beside commits; ended before the state is closed.
+    beside: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if let Some(flusher) = self.flusher.lock().take() {
-            flusher.join().expect("a flush does not panic");
+        if let Some(thread) = self.beside.lock().take() {
+            thread.join().expect("it does not panic");
         }
     }
 }
@@ -84,8 +84,8 @@ impl Storage {
         let generation = Generation::open(number, &path, &options, figures.clone())?;
         generations.point_to(number)?;
         generations.remove_others(number);
-        let (current, flusher) = (ArcSwap::from_pointee(generation), Mutex::default());
-        Ok(Storage { shared: Arc::new(Shared { generations, options, current, figures, flusher }) })
+        let (current, beside) = (ArcSwap::from_pointee(generation), Mutex::default());
+        Ok(Storage { shared: Arc::new(Shared { generations, options, current, figures, beside }) })
     }
 
     /// The value of `key` in `table`.
@@ -187,11 +187,11 @@ impl Storage {
     /// [`flush`]: Storage::flush
     pub fn commit(&self, batch: Batch) -> Result<(), Error> {
         let generation = self.shared.current.load();
-        generation.commit(batch)?;
-        match generation.due() {
-            Due::No => Ok(()),
-            Due::Soon => self.flush_beside(),
-            Due::Now => generation.flush(),
+        match generation.commit(batch)? {
+            Due::Nothing => Ok(()),
+            Due::Sync => self.beside(Generation::sync),
+            Due::Flush => self.beside(Generation::flush),
+            Due::FlushFirst => generation.flush(),
         }
     }
 
@@ -200,17 +200,17 @@ impl Storage {
         self.shared.current.load_full().flush()
     }
 
-    /// The same on a thread of its own, unless that is still at it. If it fails, the next commit tells.
-    fn flush_beside(&self) -> Result<(), Error> {
-        let mut flusher = self.shared.flusher.lock();
-        if flusher.as_ref().is_some_and(|flusher| !flusher.is_finished()) {
+    /// Works on a thread of its own, unless that is still at it. If it fails, the next commit tells.
+    fn beside(&self, work: fn(&Generation) -> Result<(), Error>) -> Result<(), Error> {
+        let mut thread = self.shared.beside.lock();
+        if thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             return Ok(());
         }
         let generation = self.shared.current.load_full();
         let path = generation.path.clone();
-        let thread = std::thread::Builder::new().name("state-flush".to_owned());
-        let begun = thread.spawn(move || drop(generation.flush()));
-        *flusher = Some(begun.map_err(|error| Error::from_io(&path, &error))?);
+        let begun = std::thread::Builder::new().name("state-sync".to_owned());
+        let begun = begun.spawn(move || drop(work(&generation)));
+        *thread = Some(begun.map_err(|error| Error::from_io(&path, &error))?);
         Ok(())
     }
 

@@ -38,7 +38,8 @@ pub(crate) struct Appender {
 #[derive(Debug, Default)]
 pub(crate) struct Unsynced {
     files: Vec<Arc<RowFile>>,
-    bytes: usize,
+    /// Bytes that were written.
+    pub(crate) bytes: usize,
     /// The directory that has new files.
     directory: Option<PathBuf>,
 }
@@ -49,11 +50,6 @@ impl Unsynced {
         let Some(directory) = self.directory else { return Ok(()) };
         let synced = File::open(&directory).and_then(|names| names.sync_all());
         synced.map_err(|error| Error::from_io(&directory, &error))
-    }
-
-    /// Bytes that were written.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
     }
 
     fn add(&mut self, file: &Arc<RowFile>, bytes: usize) {
@@ -235,6 +231,11 @@ impl Appender {
     /// How many of them there are.
     pub(crate) fn obsolete(&self) -> usize {
         self.obsolete.len()
+    }
+
+    /// Bytes that a flush must sync.
+    pub(crate) fn unsynced_bytes(&self) -> usize {
+        self.unsynced.bytes
     }
 
     /// Files that a flush must sync.
