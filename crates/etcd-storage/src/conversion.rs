@@ -6,7 +6,7 @@ use rocksdb::properties::TOTAL_SST_FILES_SIZE;
 use rocksdb::{DB, WriteBatch, WriteOptions};
 
 use crate::family::Family;
-use crate::revisions::{Revisions, push_row};
+use crate::revisions::{Revisions, RowKey, push_row};
 use crate::{Error, Table};
 
 /// Bytes of rows that are taken over together.
@@ -27,6 +27,9 @@ pub(crate) fn convert(db: &DB, revisions: &Revisions, path: &Path) -> Result<boo
             tracing::info!(path = %path.display(), "taking over the revisions of an earlier version");
         }
         is_any = true;
+        if RowKey::new(&row[1..]).is_none() {
+            return Err(Error::damaged(path, "it has a revision with too long a key"));
+        }
         push_row(&mut rows, &row[1..], value);
         if rows.len() >= TOGETHER {
             appender.append(&rows)?;

@@ -75,10 +75,11 @@ impl Error {
     /// Names the file or directory that a call of the operating system failed on.
     pub(crate) fn from_io(path: &Path, error: &std::io::Error) -> Error {
         let path = path.display().to_string();
-        if error.kind() == std::io::ErrorKind::StorageFull {
-            Error::NoSpace { path }
-        } else {
-            Error::Io { path, reason: error.to_string() }
+        match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Error::NoSpace { path }
+            }
+            _ => Error::Io { path, reason: error.to_string() },
         }
     }
 

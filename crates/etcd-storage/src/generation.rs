@@ -11,8 +11,9 @@ use rocksdb::{
     WriteOptions,
 };
 
+use crate::batch::Change;
 use crate::family::{self, Family};
-use crate::revisions::{Contents, Effort, Ending, Revisions};
+use crate::revisions::{Appender, Contents, Effort, Ending, Found, Revisions};
 use crate::sizes::InUse;
 use crate::{Batch, Error, Sizes, StateFigures, StorageOptions, Table, View, conversion};
 
@@ -42,7 +43,7 @@ pub(crate) struct Generation {
     in_use: InUse,
     /// Held by whoever flushes.
     flushing: Mutex<()>,
-    /// Why a flush failed: what has reached the disk is unknown then, so nothing more may.
+    /// Why a commit or a flush failed: what was written is unknown then, so nothing more may be.
     failed: OnceLock<Error>,
     /// Bytes of other tables' changes since the last flush, about.
     unflushed: AtomicU64,
@@ -93,6 +94,7 @@ impl Generation {
         let db = family::open(|_| rocksdb_options(options, &cache), path)?;
         let revisions =
             Revisions::open(path, &db, Family::Others.handle(&db), options.block_cache_bytes)?;
+        revisions.remove_others(path)?;
         let retired = Retired { path: path.to_owned(), is_replaced: AtomicBool::new(false) };
         let in_use = InUse::of(&db);
         let lookups = ReadOptions::default();
@@ -127,17 +129,10 @@ impl Generation {
             Some(_) => self.revisions.find(&mut removals)?,
             None => Vec::new(),
         };
-        let family = Family::Others.handle(&self.db);
-        let mut write = WriteBatch::default();
         let mut appender = self.revisions.appender();
-        appender.append(&rows)?;
-        appender.remove(&found);
-        if !rows.is_empty() || !found.is_empty() {
-            appender.count_changes(&mut write, family);
-        }
-        others.into_iter().for_each(|change| change.write(&mut write, family));
-        let bytes = (write.size_in_bytes() + ROW_OVERHEAD * write.len()) as u64;
-        self.write(write)?;
+        let changed = self.change(&mut appender, &rows, &found, others);
+        // Of half a batch nothing may ever be flushed.
+        let bytes = changed.inspect_err(|error| self.fail(error))?;
         let unsynced = appender.unsynced_bytes();
         drop(appender);
         let unflushed = self.unflushed.fetch_add(bytes, Ordering::Relaxed);
@@ -167,13 +162,34 @@ impl Generation {
         })
     }
 
+    /// Writes a batch's changes, and answers with about how many bytes of RocksDB's memory they take.
+    fn change(
+        &self,
+        appender: &mut Appender,
+        rows: &[u8],
+        removed: &[Found],
+        others: Vec<Change>,
+    ) -> Result<u64, Error> {
+        let family = Family::Others.handle(&self.db);
+        let mut write = WriteBatch::default();
+        appender.append(rows)?;
+        appender.remove(removed);
+        if !rows.is_empty() || !removed.is_empty() {
+            appender.count_changes(&mut write, family);
+        }
+        others.into_iter().for_each(|change| change.write(&mut write, family));
+        let bytes = (write.size_in_bytes() + ROW_OVERHEAD * write.len()) as u64;
+        self.write(write)?;
+        Ok(bytes)
+    }
+
     /// Has on the disk what was written of revisions: a flush then has little to sync, and is less in
     /// the way of other syncs.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         let _flushing = self.flushing.lock();
         self.check()?;
         let unsynced = self.revisions.appender().take_unsynced();
-        unsynced.sync().inspect_err(|error| drop(self.failed.set(error.clone())))
+        unsynced.sync().inspect_err(|error| self.fail(error))
     }
 
     pub(crate) fn flush(&self) -> Result<(), Error> {
@@ -229,7 +245,7 @@ impl Generation {
         let flushed = self.try_flush(flushing, ending);
         match &flushed {
             Ok(_) => self.figures.flushes.note_time(begun.so_far()),
-            Err(error) => drop(self.failed.set(error.clone())),
+            Err(error) => self.fail(error),
         }
         flushed
     }
@@ -267,6 +283,14 @@ impl Generation {
         let mut options = WriteOptions::default();
         options.disable_wal(true);
         self.db.write_opt(write, &options).map_err(|error| self.error(&error))
+    }
+
+    /// Nothing more is written from here on.
+    fn fail(&self, error: &Error) {
+        // The first error says why.
+        let _ = self.failed.set(error.clone());
+        // When there is room again after a full disk, RocksDB would go on by itself and flush.
+        self.db.cancel_all_background_work(false);
     }
 
     fn check(&self) -> Result<(), Error> {

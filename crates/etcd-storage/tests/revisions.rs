@@ -34,16 +34,24 @@ fn key(number: u64) -> Vec<u8> {
     [&number.to_be_bytes()[..], b"_", &0_u64.to_be_bytes()].concat()
 }
 
-/// A row's value, which says whose it is; now and then a long one.
+/// A row's value, which says whose it is; now and then a long one, or one that takes about a block.
 fn value(number: u64) -> Bytes {
     let len = match number % 97 {
         0 => 300_000,
         1..10 => 5000,
-        rest => rest,
+        some @ 10..25 => BLOCK - HEADERS + some - 20,
+        rest => 8 + rest,
     };
-    let bytes =
-        number.to_le_bytes().into_iter().cycle().take(usize::try_from(8 + len).expect("small"));
-    bytes.collect()
+    value_of(number, len)
+}
+
+/// Bytes of a block of rows, about, and those that a row needs beside its value.
+const BLOCK: u64 = 4 << 10;
+const HEADERS: u64 = 5 + 17;
+
+fn value_of(number: u64, len: u64) -> Bytes {
+    let bytes = number.to_le_bytes().into_iter().cycle();
+    bytes.take(usize::try_from(len).expect("small")).collect()
 }
 
 /// A state, and what it must hold.
@@ -68,6 +76,10 @@ impl Scene {
     }
 
     fn put(&mut self, count: u64) {
+        self.put_values(count, value);
+    }
+
+    fn put_values(&mut self, count: u64, value: impl Fn(u64) -> Bytes) {
         let mut batch = Batch::new();
         for number in self.next..self.next + count {
             batch.put(Table::Key, &key(number), &value(number));
@@ -199,6 +211,74 @@ fn rows_are_what_a_model_says_whatever_happens_to_them() {
         }
     }
     scene.check(&mut dice);
+}
+
+#[test]
+fn rows_of_about_a_block_survive_being_written_anew() {
+    for len in BLOCK - HEADERS - 12..BLOCK - HEADERS + 3 {
+        let mut scene = Scene::new();
+        for _ in 0..3 {
+            scene.put_values(300, |number| value_of(number, len));
+            scene.put_values(1, |number| value_of(number, len));
+        }
+        scene.delete(|key| key[6..8] == [0, 7]);
+        scene.storage().compact().expect("compacted");
+        scene.check(&mut Dice(len));
+    }
+}
+
+/// A state of which the file of rows has not much room any more.
+fn almost_full(value: impl Fn(u64) -> Bytes + Copy) -> Scene {
+    let mut scene = Scene::new();
+    while scene.storage().sizes().total < FILE - 40_000 {
+        let len = value(scene.next).len() as u64 + HEADERS;
+        let room = FILE - scene.storage().sizes().total;
+        scene.put_values((room / len * 9 / 10).max(1), value);
+    }
+    assert!(scene.storage().sizes().total < FILE && scene.storage().revision_files() == 1);
+    scene
+}
+
+#[test]
+fn every_row_is_found_at_once_when_a_file_ends() {
+    for len in [BLOCK - HEADERS - 5, BLOCK - HEADERS - 1, 300, 5000] {
+        let value = |number| value_of(number, len);
+        let mut scene = almost_full(value);
+        while scene.storage().revision_files() < 2 {
+            scene.put_values(1, value);
+            let last = scene.storage().last(Table::Key).expect("readable");
+            assert_eq!(last.map(|(key, _)| key).as_deref(), Some(&key(scene.next - 1)[..]));
+        }
+        scene.check(&mut Dice(len));
+        scene.flush();
+        scene.crash();
+        scene.check(&mut Dice(len));
+    }
+}
+
+#[test]
+fn rows_deleted_before_they_have_a_block_stay_deleted_when_a_flush_ends_the_file() {
+    let small = |number| value_of(number, 500);
+    let mut scene = almost_full(small);
+    let on_disk = |scene: &Scene| revision_files(&scene.state()).into_values().sum::<u64>();
+    while on_disk(&scene) < FILE - 2000 {
+        scene.put_values(1, small);
+        scene.flush();
+    }
+    scene.put_values(1, |number| value_of(number, 2500));
+    scene.flush();
+    assert!(on_disk(&scene) >= FILE && scene.storage().revision_files() == 1);
+    let first = key(scene.next);
+    scene.put_values(5, small);
+    scene.delete(|key| *key >= first[..]);
+    scene.put_values(20, small);
+    scene.check(&mut Dice(1));
+    scene.flush();
+    scene.crash();
+    scene.check(&mut Dice(2));
+    scene.delete(|key| *key >= first[..]);
+    scene.storage().compact().expect("compacted");
+    scene.check(&mut Dice(3));
 }
 
 /// Copies files as a machine without power may leave them: of revisions only what was synced.

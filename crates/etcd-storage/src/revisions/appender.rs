@@ -92,8 +92,8 @@ impl Appender {
         if rows.is_empty() {
             return Ok(());
         }
-        self.changes += 1;
         self.check_order(rows)?;
+        self.changes += 1;
         let mut left = rows;
         while !left.is_empty() {
             left = self.append_some(left)?;
@@ -142,14 +142,16 @@ impl Appender {
             self.packer.push(row);
         }
         self.write(open)?;
-        if self.packer.end() >= FILE_BYTES {
-            contents.write().close();
-        }
         Ok(left.rest())
     }
 
-    /// Writes the packer's blocks and shows them to readers; its other rows go on waiting.
+    /// Writes the packer's blocks and shows them to readers; its other rows go on waiting, unless the
+    /// file is full.
     fn write(&mut self, mut open: Part) -> Result<(), Error> {
+        let is_full = self.packer.end() >= FILE_BYTES;
+        if is_full {
+            self.packer.end_block();
+        }
         let (blocks, pending, pending_rows) = self.packer.parts();
         open.file.write(blocks, open.bytes)?;
         self.unsynced.add(&open.file, blocks.len());
@@ -162,6 +164,9 @@ impl Appender {
         (open.bytes, open.rows) = (self.packer.end(), self.packer.row);
         contents.open = Some(open);
         (contents.pending, contents.pending_rows) = (pending, pending_rows);
+        if is_full {
+            contents.close();
+        }
         Ok(())
     }
 
@@ -247,6 +252,8 @@ impl Appender {
 impl Contents {
     /// Nothing is added to the open part any more, if it has anything.
     fn close(&mut self) {
+        // They have their numbers as rows of this part, and go into no other.
+        assert!(self.pending.is_empty(), "rows wait for the file that is closed");
         if let Some(open) = self.open.take_if(|open| !open.blocks.is_empty()) {
             Arc::make_mut(&mut self.closed).push(open);
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::block::{self, Block, HEADER, Header, ROW_HEADER, Rows};
 use super::key::RowKey;
 use super::part::Part;
-use super::removed::Removed;
+use super::record::Record;
 use crate::Error;
 
 /// A file that is not smaller is closed, and another one begun.
@@ -93,32 +93,30 @@ impl RowFile {
         })
     }
 
-    /// Finds the blocks in the first `bytes` of it.
-    pub(super) fn part(self, bytes: u32, removed: Removed) -> Result<Part, Error> {
+    /// Finds the blocks in as much of it as counts.
+    pub(super) fn part(self, record: Record) -> Result<Part, Error> {
+        let Record { bytes, rows, removed, .. } = record;
+        let damaged = |reason: String| Error::damaged(&self.path, reason);
         let there = self.file.metadata().map_err(|error| Error::from_io(&self.path, &error))?.len();
         if there < u64::from(bytes) {
-            let reason = format!("it had {bytes} bytes and has {there}");
-            return Err(Error::damaged(&self.path, reason));
+            return Err(damaged(format!("it had {bytes} bytes and has {there}")));
         }
-        let mut blocks = Vec::new();
-        let (mut offset, mut row) = (0, 0);
+        let mut blocks: Vec<Block> = Vec::new();
+        let (mut offset, mut row) = (0, 0_u32);
         while offset < bytes {
-            let (header, first) = self.read_beginning(offset, bytes).and_then(|found| {
-                found.ok_or_else(|| {
-                    Error::damaged(&self.path, format!("byte {offset} begins no block of rows"))
-                })
-            })?;
+            let found = self.read_beginning(offset, bytes)?;
+            let ascends = |first: &RowKey| blocks.last().is_none_or(|last| last.first < *first);
+            let Some((header, first)) = found.filter(|(_, first)| ascends(first)) else {
+                return Err(damaged(format!("byte {offset} begins no block of rows")));
+            };
             blocks.push(Block { first, offset, row });
-            row += header.rows;
+            row = row.saturating_add(header.rows);
             offset += header.len + HEADER as u32;
         }
-        Ok(Part {
-            file: self.into(),
-            blocks: blocks.into(),
-            removed: removed.into(),
-            bytes,
-            rows: row,
-        })
+        if row != rows {
+            return Err(damaged(format!("it had {rows} rows and has {row}")));
+        }
+        Ok(Part { file: self.into(), blocks: blocks.into(), removed: removed.into(), bytes, rows })
     }
 
     /// The header of the block at `offset` and its first row's key; nothing if it reaches beyond `end`.

@@ -36,11 +36,11 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use rocksdb::{ColumnFamily, DB};
 
 use crate::{Error, Leap};
-use appender::Appender;
+pub(crate) use appender::Appender;
 pub(crate) use block::{Rows, push_row};
 use cache::BlockCache;
-pub(crate) use contents::Contents;
-use contents::{Found, Place};
+use contents::Place;
+pub(crate) use contents::{Contents, Found};
 pub(crate) use key::RowKey;
 use reader::BlockReader;
 pub(crate) use reclaim::Effort;
@@ -83,7 +83,8 @@ impl Removals {
 }
 
 impl Revisions {
-    /// Opens the rows in `directory` that `db` knows of, with memory for so many bytes of them.
+    /// Opens the rows in `directory` that `db` knows of, with memory for so many bytes of them. Changes
+    /// nothing.
     pub(crate) fn open(
         directory: &Path,
         db: &DB,
@@ -95,6 +96,11 @@ impl Revisions {
         let appender = Appender::new(directory, contents.clone(), next, changes)?;
         let (appender, removing) = (Mutex::new(appender), Mutex::default());
         Ok(Revisions { contents, cache: BlockCache::new(cache_bytes), appender, removing })
+    }
+
+    /// Removes from `directory` what was written after the last flush, before anything is changed.
+    pub(crate) fn remove_others(&self, directory: &Path) -> Result<(), Error> {
+        recovery::remove_others(directory, &self.contents())
     }
 
     /// The value of the row with this key.

@@ -55,9 +55,16 @@ impl Revisions {
         }
         let file = Arc::new(self.appender().create()?);
         let contents = Contents { closed: Arc::new(run.to_vec()), ..Contents::default() };
-        let copied = copy(&contents, file.clone());
+        let copied = copy(&contents, file.clone()).and_then(|part| {
+            let left: u32 = run.iter().map(|part| part.rows - part.removed.rows()).sum();
+            if part.rows == left {
+                return Ok(Some(part));
+            }
+            let reason = format!("of its rows {left} should be left, and there are {}", part.rows);
+            Err(Error::damaged(&run[0].file.path, reason))
+        });
         // Nobody knows of it yet.
-        copied.inspect_err(|_| file.remove()).map(Some)
+        copied.inspect_err(|_| file.remove())
     }
 }
 
@@ -107,8 +114,9 @@ impl Copy {
         if self.packer.parts().0.len() >= WRITE_BYTES { self.write() } else { Ok(()) }
     }
 
-    /// Writes the blocks; their last row is the last one so far.
+    /// Writes all rows so far.
     fn write(&mut self) -> Result<(), Error> {
+        self.packer.end_block();
         let Part { file, blocks, bytes, rows, .. } = &mut self.part;
         let (ended, ..) = self.packer.parts();
         file.write(ended, *bytes)?;
@@ -119,7 +127,6 @@ impl Copy {
     }
 
     fn finish(mut self) -> Result<Part, Error> {
-        self.packer.end_block();
         self.write()?;
         Ok(self.part)
     }

@@ -23,8 +23,9 @@ const FLUSHED_CHANGES: [u8; 1] = [0x13];
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) number: u64,
-    /// Bytes of it that count.
+    /// Bytes of it that count, and rows in them.
     pub(super) bytes: u32,
+    pub(super) rows: u32,
     pub(super) removed: Removed,
 }
 
@@ -57,18 +58,21 @@ impl Records {
 
 impl Record {
     fn decode(number: &[u8], value: &[u8]) -> Option<Record> {
-        let (bytes, removed) = value.split_first_chunk()?;
+        let (bytes, rest) = value.split_first_chunk()?;
+        let (rows, removed) = rest.split_first_chunk()?;
+        let rows = u32::from_le_bytes(*rows);
         Some(Record {
             number: u64::from_be_bytes(number.try_into().ok()?),
             bytes: u32::from_le_bytes(*bytes),
-            removed: Removed::decode(removed)?,
+            rows,
+            removed: Removed::decode(removed).filter(|removed| removed.end() <= rows)?,
         })
     }
 }
 
 impl Part {
     fn encode(&self) -> Vec<u8> {
-        let mut value = self.bytes.to_le_bytes().to_vec();
+        let mut value = [self.bytes, self.rows].map(u32::to_le_bytes).concat();
         self.removed.encode(&mut value);
         value
     }
@@ -109,13 +113,15 @@ mod tests {
     fn other_bytes_are_no_record() {
         let mut removed = Removed::default();
         removed.insert(70, 9);
-        let mut value = 5_u32.to_le_bytes().to_vec();
+        let mut value = [5_u32, 71].map(u32::to_le_bytes).concat();
         removed.encode(&mut value);
         let number = 7_u64.to_be_bytes();
         let decoded = Record::decode(&number, &value);
-        assert_eq!(decoded, Some(Record { number: 7, bytes: 5, removed }));
+        assert_eq!(decoded, Some(Record { number: 7, bytes: 5, rows: 71, removed }));
         assert_eq!(Record::decode(&number[1..], &value), None);
         assert_eq!(Record::decode(&number, &value[..value.len() - 1]), None);
         assert_eq!(Record::decode(&number, &value[..3]), None);
+        value[4] = 70;
+        assert_eq!(Record::decode(&number, &value), None, "a row that is not there was removed");
     }
 }

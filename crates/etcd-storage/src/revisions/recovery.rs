@@ -13,10 +13,10 @@ use crate::Error;
 
 /// The rows that the last flush left, the number of the next file, and how many changes there were.
 ///
-/// Files that the flush does not speak of are removed: they were begun after it, or replaced by it.
+/// Changes nothing.
 ///
 /// # Errors
-/// `Damaged` when anything is missing; nothing was changed then.
+/// `Damaged` when anything is missing.
 pub(super) fn recover(
     directory: &Path,
     db: &DB,
@@ -37,18 +37,14 @@ pub(super) fn recover(
     let mut parts = Vec::with_capacity(records.files.len());
     for record in records.files {
         let file = RowFile::open(directory, record.number)?;
-        parts.push(file.part(record.bytes, record.removed)?);
+        parts.push(file.part(record)?);
     }
     // One that was written anew has a greater number than its neighbours.
     parts.sort_by_key(|part| part.blocks.first().map(|block| block.first));
     if let Some(pair) = parts.windows(2).find(|pair| !is_before(&pair[0], &pair[1])) {
         return Err(Error::damaged(&pair[1].file.path, "it holds what another file holds"));
     }
-    let known: Vec<_> = parts.iter().map(|part| part.file.number).collect();
-    let next = known.iter().max().map_or(1, |greatest| greatest + 1);
-    // What came after the flush.
-    remove_others(directory, &known);
-    parts.iter().try_for_each(|part| part.file.cut(part.bytes))?;
+    let next = parts.iter().map(|part| part.file.number).max().map_or(1, |greatest| greatest + 1);
     let contents = Contents { closed: Arc::new(parts), ..Contents::default() };
     Ok((contents, next, records.changes))
 }
@@ -57,7 +53,11 @@ fn is_before(one: &Part, other: &Part) -> bool {
     one.blocks.last().map(|block| block.first) < other.blocks.first().map(|block| block.first)
 }
 
-fn remove_others(directory: &Path, known: &[u64]) {
+/// Removes all that came after the last flush: what is at the ends of files, and files that the flush
+/// does not speak of, which were begun after it or replaced by it.
+pub(super) fn remove_others(directory: &Path, contents: &Contents) -> Result<(), Error> {
+    contents.parts().try_for_each(|part| part.file.cut(part.bytes))?;
+    let known: Vec<_> = contents.parts().map(|part| part.file.number).collect();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let number = entry.file_name().to_str().and_then(file::parse_name);
         if number.is_some_and(|number| !known.contains(&number))
@@ -66,4 +66,5 @@ fn remove_others(directory: &Path, known: &[u64]) {
             tracing::warn!(path = %entry.path().display(), %error, "could not remove old revisions");
         }
     }
+    Ok(())
 }

@@ -28,6 +28,12 @@ impl Removed {
         }
     }
 
+    /// Above the greatest of them.
+    pub(super) fn end(&self) -> u32 {
+        let last = (0..).zip(&self.words).filter(|(_, bits)| **bits != 0).last();
+        last.map_or(0, |(word, bits): (u32, _)| (word + 1) * u64::BITS - bits.leading_zeros())
+    }
+
     /// How many there are.
     pub(super) fn rows(&self) -> u32 {
         self.rows
@@ -67,7 +73,8 @@ mod tests {
         for row in [3, 64, 3, 200] {
             removed.insert(row, 10);
         }
-        assert_eq!((removed.rows(), removed.bytes()), (3, 30));
+        assert_eq!((removed.rows(), removed.bytes(), removed.end()), (3, 30, 201));
+        assert_eq!(Removed::default().end(), 0);
         let rows: Vec<_> = (0..300).filter(|row| removed.has(*row)).collect();
         assert_eq!(rows, [3, 64, 200]);
         let mut bytes = Vec::new();
