@@ -38,6 +38,8 @@ pub struct Record {
     pub tried: BTreeMap<String, Option<i64>>,
     /// How many puts were acknowledged.
     pub acknowledged: usize,
+    /// Answers count as none: see [`History::doubt`].
+    is_doubted: bool,
     /// Every failure, and how long the put took to fail.
     pub failures: Vec<(Failure, Duration)>,
 }
@@ -96,6 +98,13 @@ impl History {
         }
     }
 
+    /// Does what may take back what is acknowledged from here on, until it is done.
+    pub fn doubt(&self, act: impl FnOnce()) {
+        self.shared.lock().is_doubted = true;
+        act();
+        self.shared.lock().is_doubted = false;
+    }
+
     /// Stops the writers and returns what they remember.
     ///
     /// # Panics
@@ -135,6 +144,9 @@ impl Shared {
             match clients[turn % clients.len()].put(&key, &value_of(&key)) {
                 Ok(revision) => {
                     let mut record = self.lock();
+                    if record.is_doubted {
+                        continue;
+                    }
                     record.tried.insert(key, Some(revision));
                     record.acknowledged += 1;
                     drop(record);
@@ -189,7 +201,7 @@ mod tests {
     fn record() -> Record {
         let tried = [("k/1", Some(2)), ("k/2", None)];
         let tried = tried.map(|(key, revision)| (key.to_owned(), revision)).into();
-        Record { tried, acknowledged: 1, failures: Vec::new() }
+        Record { tried, acknowledged: 1, ..Record::default() }
     }
 
     fn kv(key: &str, revision: i64) -> KeyValue {

@@ -7,7 +7,7 @@
 //! - [`Client`]: a blocking client over etcd-proto's stubs; [`Etcdctl`], [`Etcdutl`]: etcd's own
 //!   tools.
 //! - [`chance`]: random numbers of a seed that is printed.
-//! - [`HeldDisk`]: a disk that lets nothing be synced.
+//! - [`HeldDisk`]: a disk that lets nothing be synced; [`VolatileDisk`]: one whose power fails.
 //! - [`History`]: writers that remember what was acknowledged.
 //! - [`web`] asks over plain HTTP, [`http_script`] runs requests and their expected answers.
 //! - [`script`]: commands and their expected output in a text file; [`behaviour`]: the same with
@@ -37,6 +37,7 @@ pub mod member;
 pub mod cluster;
 pub mod scene;
 pub mod held_disk;
+pub mod volatile_disk;
 pub mod history;
 mod transcript;
 pub mod script;
@@ -57,3 +58,4 @@ pub use namespace::Network;
 pub use process::{Process, Signal};
 pub use raw::{Call, Outcome, Raw};
 pub use scene::Scene;
+pub use volatile_disk::VolatileDisk;

@@ -1,14 +1,18 @@
-//! What was acknowledged is there, on every member, whatever was killed or cut off.
+//! What was acknowledged is there, on every member, whatever was killed or cut off, from the network or from power.
 
+use etcd_proto::etcdserverpb::CompactionRequest;
 use etcd_tests::cluster::eventually;
 use etcd_tests::history::Record;
 use etcd_tests::process::server_is_ours;
-use etcd_tests::{Client, Cluster, History, Plan, Signal, chance};
+use etcd_tests::{Client, Cluster, History, Plan, Signal, VolatileDisk, chance};
 use rand::RngExt;
 use std::time::Duration;
 
 /// How many times members are killed; `ETCD_TEST_ROUNDS` says otherwise.
 const ROUNDS: usize = 50;
+
+/// How many times the power fails, unless `ETCD_TEST_ROUNDS` says otherwise.
+const POWER_CUTS: usize = 15;
 
 /// Puts that must succeed after each round before the next begins.
 const PROGRESS: usize = 20;
@@ -25,10 +29,7 @@ enum Victim {
 
 #[test]
 fn every_acknowledged_put_survives_members_that_are_killed_and_restarted() {
-    let rounds = match std::env::var("ETCD_TEST_ROUNDS") {
-        Ok(text) => text.parse().expect("ETCD_TEST_ROUNDS is a number"),
-        Err(_) => ROUNDS,
-    };
+    let rounds = rounds(ROUNDS);
     let mut random = chance::random();
     let mut cluster = Cluster::start(&Plan::loopback(3));
     let history = History::start(&cluster.client_urls(), 4, PREFIX);
@@ -115,6 +116,69 @@ fn a_member_that_returned_by_snapshot_still_has_everything_after_being_killed() 
     kill(&mut cluster, &[0, 1, 2], Signal::KILL);
     cluster.start_all();
     check(&cluster, &history.finish());
+}
+
+#[test]
+fn every_acknowledged_put_survives_power_that_fails_under_a_single_member() {
+    cut_power_again_and_again(1);
+}
+
+#[test]
+fn every_acknowledged_put_survives_power_that_fails_under_one_or_all_of_three_members() {
+    cut_power_again_and_again(3);
+}
+
+/// What was only written and not synced is lost each time. The members put down their state very
+/// often, and much of what they have written is removed again.
+fn cut_power_again_and_again(size: usize) {
+    let mut random = chance::random();
+    let mut cluster = Cluster::prepare(&Plan::loopback(size).flag("--snapshot-count=200"));
+    let home = cluster.home.path().to_owned();
+    let disks: Vec<_> =
+        cluster.members.iter_mut().map(|member| VolatileDisk::under(member, &home)).collect();
+    cluster.start_all();
+    let history = History::start(&cluster.client_urls(), 4, PREFIX);
+    for round in 0..rounds(POWER_CUTS) {
+        history.wait_for_more(PROGRESS, Duration::from_secs(20));
+        let client = cluster.members[random.random_range(0..size)].client();
+        overwrite(&client, random.random_range(10..400));
+        let victims: Vec<usize> = match round % 3 {
+            0 => (0..size).collect(),
+            _ => vec![random.random_range(0..size)],
+        };
+        // Of what is synced in this very moment the system itself may say that it was.
+        history.doubt(|| {
+            victims.iter().for_each(|&at| disks[at].cut_power());
+            kill(&mut cluster, &victims, Signal::KILL);
+        });
+        for &at in &victims {
+            disks[at].restore_power();
+        }
+        cluster.start_all();
+    }
+    history.wait_for_more(PROGRESS, Duration::from_secs(20));
+    check(&cluster, &history.finish());
+}
+
+/// Puts a few large values over and over and has all but the newest removed. Whether it is done does
+/// not matter: a member may be without a leader for a moment.
+fn overwrite(client: &Client, times: usize) {
+    let value = "x".repeat(32 << 10);
+    for time in 0..times {
+        let put = client.put(&format!("overwritten/{}", time % 10), &value);
+        if time % 50 == 49
+            && let Ok(revision) = put
+        {
+            let _ = client.compact(CompactionRequest { revision, physical: false });
+        }
+    }
+}
+
+fn rounds(usual: usize) -> usize {
+    match std::env::var("ETCD_TEST_ROUNDS") {
+        Ok(text) => text.parse().expect("ETCD_TEST_ROUNDS is a number"),
+        Err(_) => usual,
+    }
 }
 
 /// No waiting: only what was logged already.

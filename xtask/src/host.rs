@@ -43,6 +43,7 @@ pub(crate) const TESTS: &[Need] = &[
     },
     Need { what: What::Program("etcd"), package: "etcd-server", purpose: "to compare with" },
     Need { what: What::Program("ip"), package: "iproute2", purpose: "for network namespaces" },
+    Need { what: What::Program("mkfs.ext4"), package: "e2fsprogs", purpose: "for small disks" },
     Need { what: What::Program("go"), package: "golang-go", purpose: "to build etcdctl 3.7" },
 ];
 
