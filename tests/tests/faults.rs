@@ -1,6 +1,7 @@
 //! What can be wrong at a start or under a running member ends with one clear message and the
 //! right exit code, and harms nothing.
 
+use etcd_proto::etcdserverpb::CompactionRequest;
 use etcd_tests::client::Consistency;
 use etcd_tests::process::server_is_ours;
 use etcd_tests::{Certificates, Client, Member, Process, Scene, Signal};
@@ -223,6 +224,31 @@ fn a_damaged_log_is_noticed_and_the_rest_of_the_data_is_left_alone() {
     check_value(&client, "before", "value");
     check_value(&client, "needle", NEEDLE);
     check_value(&client, "after", "value");
+}
+
+#[test]
+fn damage_that_a_compaction_finds_ends_the_member_in_words() {
+    if !server_is_ours() {
+        // A real etcd's database has no check sums.
+        return;
+    }
+    let scene = Scene::new();
+    let mut member = scene.member(&[]);
+    let client = start(&mut member);
+    // Large enough to be in a file of revisions at once.
+    let value = NEEDLE.repeat(1000);
+    client.put("needle", &value).expect("the member serves");
+    let places = find(&member.data_dir.join("member/state"), NEEDLE.as_bytes());
+    let (path, offset) = places.first().expect("it was written");
+    flip(path, *offset);
+    let revision = client.put("needle", "another").expect("the member serves");
+    client.compact(CompactionRequest { revision, physical: false }).expect("it is scheduled");
+    let mut process = member.take_process();
+    let status = process.wait_for_exit(Duration::from_secs(20));
+    assert_eq!(status.code(), Some(1), "the exit code");
+    check_one_message(&process);
+    let told = process.wait_for_line("a compaction failed", Duration::ZERO);
+    assert!(told.contains(&*path.to_string_lossy()), "it names the path: {told}");
 }
 
 /// Every place in the files below a folder where these bytes stand.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Error;
 
@@ -12,6 +12,15 @@ pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
 /// File descriptors that the member keeps for itself (etcd: 150).
 const RESERVED_DESCRIPTORS: u64 = 150;
+
+/// Takes all the open files that the process may have, as Go's programs do: connections need them, and
+/// a large state does.
+pub(crate) fn raise_open_files() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, ?maximum, "could not raise the limit of open files");
+    }
+}
 
 /// How many connections a client listener may have, given the limit of open files.
 ///

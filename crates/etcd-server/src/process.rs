@@ -11,7 +11,7 @@ use signal_hook::low_level::emulate_default_handler;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::logging::{self, FATAL};
-use crate::{Error, Server, version};
+use crate::{Error, Server, limits, version};
 
 /// How a process ends.
 enum Ending {
@@ -57,6 +57,7 @@ fn start(config: Config, warnings: Vec<Warning>) -> ExitCode {
     if config.auth.auth_token == "simple" {
         tracing::warn!("simple token is not cryptographically signed");
     }
+    limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let ending = match runtime {
         Ok(runtime) => {

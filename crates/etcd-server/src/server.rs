@@ -1,16 +1,15 @@
 //! One running member: everything composed, started in order, stopped in order.
 
+mod compacting;
 mod duties;
 mod serving;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_api::{Authentication, Metrics, Stopping};
 use etcd_apply::{Applier, Reply, Views};
 use etcd_config::{Auth, Clustering, Config, Discovery, Logging, Member, Monitoring, Tuning};
 use etcd_gateway::{Facts, Looks, Profiling};
-use etcd_mvcc::Compactor;
 use etcd_raft::Raft;
 use etcd_spans::Spans;
 use etcd_transport::{Dialer, PeerListener};
@@ -19,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::compacting::Compacting;
 use crate::bootstrap;
 use crate::client_doors::ClientDoors;
 use crate::corruption::Checker;
@@ -42,8 +42,7 @@ const REMOVAL_DELAY: Duration = Duration::from_secs(1);
 pub struct Server {
     raft: Raft<Reply>,
     views: Views,
-    compactor: Arc<Compactor>,
-    compacting: std::thread::JoinHandle<()>,
+    compacting: Compacting,
     watch_progress_interval: Duration,
     authentication: Authentication,
     /// Where calls are counted.
@@ -147,11 +146,10 @@ impl Server {
         spans: Option<Spans>,
         tuning: &Tuning,
     ) -> Result<Server, Error> {
-        let (compactor, compacting) = duties::start_compactor(&views, tuning)?;
+        let compacting = Compacting::start(&views, tuning)?;
         Ok(Server {
             raft,
             views,
-            compactor,
             compacting,
             watch_progress_interval: tuning.watch_progress_notify_interval,
             authentication,
@@ -167,7 +165,10 @@ impl Server {
 
     /// Resolves with the reason when the member cannot go on.
     pub async fn failed(&self) -> Error {
-        self.raft.failed().await.into()
+        tokio::select! {
+            error = self.raft.failed() => error.into(),
+            error = self.compacting.failed() => error,
+        }
     }
 
     /// Resolves when the member was removed from its cluster, a moment after that: whoever has
@@ -201,13 +202,11 @@ impl Server {
         self.client_tasks.wait().await;
         self.peer_tasks.wait().await;
         tracing::debug!("the listeners have closed");
-        self.compactor.stop();
+        self.compacting.stop();
         spans::stop(self.spans).await;
         let Server { views, compacting, .. } = self;
         blocking(move || {
-            if compacting.join().is_err() {
-                tracing::error!("the compaction thread panicked");
-            }
+            compacting.join();
             if let Err(error) = views.storage.flush() {
                 tracing::error!(%error, "could not flush the state");
             }

@@ -112,4 +112,14 @@ mod tests {
             assert_eq!(meta.as_deref(), Some(&b"v"[..]));
         }
     }
+
+    #[test]
+    fn an_earlier_version_opens_no_state_of_this_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        drop(Storage::open(directory.path(), StorageOptions::default()).expect("a state"));
+        let path = directory.path().join("00000001");
+        let opened = rocksdb::DB::open_cf(&Options::default(), path, ["default", "others"]);
+        let told = opened.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(told.contains("revisions-in-files"), "{told}");
+    }
 }

@@ -22,10 +22,13 @@ pub(crate) enum Family {
     Revisions,
     /// All other tables.
     Others,
+    /// Nothing is in it: an earlier version, which would find no revisions in the first, opens no state
+    /// with a key space that it does not know.
+    Barrier,
 }
 
 impl Family {
-    pub(crate) const ALL: [Family; 2] = [Family::Revisions, Family::Others];
+    pub(crate) const ALL: [Family; 3] = [Family::Revisions, Family::Others, Family::Barrier];
 
     pub(crate) fn of(table: Table) -> Family {
         if table == Table::Key { Family::Revisions } else { Family::Others }
@@ -35,12 +38,13 @@ impl Family {
         match self {
             Family::Revisions => DEFAULT_COLUMN_FAMILY_NAME,
             Family::Others => "others",
+            Family::Barrier => "revisions-in-files",
         }
     }
 
     /// Its handle in a database that [`open`] opened.
     pub(crate) fn handle(self, db: &DB) -> &ColumnFamily {
-        self.handle_if_there(db).expect("both were opened")
+        self.handle_if_there(db).expect("all were opened")
     }
 
     /// The same in one that [`open_to_read`] opened.
@@ -78,7 +82,7 @@ pub(crate) fn read(db: &DB, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>,
     }
 }
 
-/// Begins to write all that is in memory to files, both families together: the applied position must
+/// Begins to write all that is in memory to files, all families together: the applied position must
 /// reach the disk with what it speaks of, neither before nor after. What is written from now on is
 /// not part of it.
 pub(crate) fn begin_flush(db: &DB) -> Result<(), rocksdb::Error> {

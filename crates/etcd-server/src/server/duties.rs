@@ -1,13 +1,10 @@
 //! What a running member does though no request asks for it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_api::Api;
-use etcd_apply::Views;
 use etcd_config::{Clustering, Member, Tuning};
 use etcd_membership::MemberId;
-use etcd_mvcc::{Compactor, CompactorOptions};
 use etcd_transport::Dialer;
 
 use super::Server;
@@ -89,24 +86,4 @@ impl Server {
         self.spawn_until_stop(versions.clone().settle());
         self.spawn_until_stop(versions.end_downgrade(downgrade_check));
     }
-}
-
-pub(super) fn start_compactor(
-    views: &Views,
-    tuning: &Tuning,
-) -> Result<(Arc<Compactor>, std::thread::JoinHandle<()>), Error> {
-    let options = CompactorOptions {
-        batch_limit: tuning.compaction_batch_limit,
-        sleep_interval: tuning.compaction_sleep_interval,
-        ..CompactorOptions::default()
-    };
-    let compactor = Arc::new(views.mvcc.compactor(options));
-    let running = compactor.clone();
-    let thread = std::thread::Builder::new().name("compactor".to_owned()).spawn(move || {
-        if let Err(error) = running.run() {
-            tracing::error!(%error, "compaction stopped");
-        }
-    });
-    let thread = thread.map_err(|error| Error::Data(format!("cannot start a thread: {error}")))?;
-    Ok((compactor, thread))
 }
