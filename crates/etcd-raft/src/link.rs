@@ -189,7 +189,7 @@ struct Driver {
 }
 
 /// How long a failed connection is not tried again.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 impl Driver {
     async fn run(mut self) {

@@ -12,7 +12,7 @@ use etcd_storage::Storage;
 use futures_util::{Stream, StreamExt};
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Unreachable};
-use openraft::network::RPCOption;
+use openraft::network::{Backoff, RPCOption};
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
     VoteRequest, VoteResponse,
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec;
-use crate::link::{Connect, Link, LinkError, Route, Urls};
+use crate::link::{Connect, Link, LinkError, RETRY_AFTER, Route, Urls};
 use crate::openraft_types::{Node, Snapshot, StreamAppendResult, TypeConfig, Vote};
 use crate::snapshot::{self, SnapshotFiles};
 use crate::tasks::{Hold, Tasks};
@@ -381,6 +381,12 @@ impl RaftNetworkV2<TypeConfig> for Network {
                 }
             },
         }
+    }
+
+    /// As often as the link tries: whoever returns should not wait for entries, and as long as a try
+    /// is under way the log keeps them.
+    fn backoff(&self) -> Option<Backoff> {
+        Some(Backoff::new(std::iter::repeat(RETRY_AFTER)))
     }
 
     async fn transfer_leader(
