@@ -128,15 +128,57 @@ fn every_acknowledged_put_survives_power_that_fails_under_one_or_all_of_three_me
     cut_power_again_and_again(3);
 }
 
+/// It is away for longer than the log is kept, and loses its power again at any moment after its
+/// return: before, while and after it takes over a whole state.
+#[test]
+fn every_acknowledged_put_survives_power_that_fails_under_a_member_that_returns_by_snapshot() {
+    let mut random = chance::random();
+    let plan = Plan::loopback(3).flag("--snapshot-count=100");
+    let (mut cluster, disks) = with_volatile_disks(&plan.flag("--snapshot-catchup-entries=20"));
+    let history = History::start(&cluster.client_urls(), 4, PREFIX);
+    let mut snapshots = 0;
+    for _ in 0..rounds(POWER_CUTS) {
+        let away = (cluster.leader() + 1) % 3;
+        lose_power(&mut cluster, &disks, &[away], &history);
+        history.wait_for_more(300, Duration::from_secs(60));
+        cluster.members[away].start();
+        history.wait_for_more(random.random_range(1..400), Duration::from_secs(60));
+        let process = cluster.members[away].process();
+        snapshots += usize::from(process.find_line("applied snapshot", NOW).is_some());
+        lose_power(&mut cluster, &disks, &[away], &history);
+        cluster.start_all();
+    }
+    assert!(snapshots > 0, "nobody returned by snapshot");
+    history.wait_for_more(PROGRESS, Duration::from_secs(20));
+    check(&cluster, &history.finish());
+}
+
+/// A running cluster, each member with a disk of its own.
+fn with_volatile_disks(plan: &Plan) -> (Cluster, Vec<VolatileDisk>) {
+    let mut cluster = Cluster::prepare(plan);
+    let home = cluster.home.path().to_owned();
+    let disks =
+        cluster.members.iter_mut().map(|member| VolatileDisk::under(member, &home)).collect();
+    cluster.start_all();
+    (cluster, disks)
+}
+
+/// Ends members by cutting their power, and gives it back to their disks.
+fn lose_power(cluster: &mut Cluster, disks: &[VolatileDisk], victims: &[usize], history: &History) {
+    // Of what is synced in this very moment the system itself may say that it was.
+    history.doubt(|| {
+        victims.iter().for_each(|&at| disks[at].cut_power());
+        kill(cluster, victims, Signal::KILL);
+    });
+    victims.iter().for_each(|&at| disks[at].restore_power());
+}
+
 /// What was only written and not synced is lost each time. The members put down their state very
 /// often, and much of what they have written is removed again.
 fn cut_power_again_and_again(size: usize) {
     let mut random = chance::random();
-    let mut cluster = Cluster::prepare(&Plan::loopback(size).flag("--snapshot-count=200"));
-    let home = cluster.home.path().to_owned();
-    let disks: Vec<_> =
-        cluster.members.iter_mut().map(|member| VolatileDisk::under(member, &home)).collect();
-    cluster.start_all();
+    let (mut cluster, disks) =
+        with_volatile_disks(&Plan::loopback(size).flag("--snapshot-count=200"));
     let history = History::start(&cluster.client_urls(), 4, PREFIX);
     for round in 0..rounds(POWER_CUTS) {
         history.wait_for_more(PROGRESS, Duration::from_secs(20));
@@ -146,14 +188,7 @@ fn cut_power_again_and_again(size: usize) {
             0 => (0..size).collect(),
             _ => vec![random.random_range(0..size)],
         };
-        // Of what is synced in this very moment the system itself may say that it was.
-        history.doubt(|| {
-            victims.iter().for_each(|&at| disks[at].cut_power());
-            kill(&mut cluster, &victims, Signal::KILL);
-        });
-        for &at in &victims {
-            disks[at].restore_power();
-        }
+        lose_power(&mut cluster, &disks, &victims, &history);
         cluster.start_all();
     }
     history.wait_for_more(PROGRESS, Duration::from_secs(20));
