@@ -261,6 +261,8 @@ impl Generation {
             }
         }
         let mut appender = self.revisions.appender();
+        // Whoever held it may have failed half way.
+        self.check()?;
         match ending {
             Ending::Block => appender.end_block()?,
             Ending::File => appender.end_file()?,

@@ -1,7 +1,9 @@
 //! The log: order, durability, and damage that must not pass unnoticed.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use etcd_storage::{Error, Log, LogOperation, LogOptions};
@@ -39,6 +41,18 @@ fn entries_and_marks_are_there_after_a_restart() {
     assert_eq!(log.read(0..5).expect("readable"), records(5));
     assert_eq!(log.mark("vote").as_deref(), Some(&b"me"[..]));
     assert_eq!(log.mark("other"), None);
+}
+
+#[test]
+fn what_was_perhaps_not_synced_is_written_again_at_a_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write(&open(directory.path()).expect("a log"), vec![append(0, 5)]).expect("written");
+    let [segment] = &files(directory.path(), "segment")[..] else { panic!("one segment") };
+    let segment = File::options().write(true).open(segment).expect("a file");
+    segment.set_modified(UNIX_EPOCH).expect("a time");
+    let log = open(directory.path()).expect("a log");
+    assert_ne!(segment.metadata().and_then(|file| file.modified()).expect("a time"), UNIX_EPOCH);
+    assert_eq!(log.read(0..5).expect("readable"), records(5));
 }
 
 #[test]

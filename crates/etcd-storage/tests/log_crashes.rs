@@ -151,8 +151,11 @@ fn what_was_reported_written_survives_and_nothing_else_appears() {
         let mut states = vec![model.clone()];
         for _ in 0..dice.below(6) {
             let mut operations = model.advance(&mut dice);
-            // A purge is synced whether somebody waits or not.
-            while operations.iter().any(|one| matches!(one, LogOperation::PurgeThrough(_))) {
+            // What removes anything is synced whether somebody waits or not.
+            let removes = |one: &LogOperation| {
+                matches!(one, LogOperation::PurgeThrough(_) | LogOperation::TruncateFrom(_))
+            };
+            while operations.iter().any(removes) {
                 model = states.last().expect("the first").clone();
                 operations = model.advance(&mut dice);
             }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -40,9 +40,11 @@ impl Directory {
     /// `InUse` by another process, `Foreign` when others' files are in it, or `Io`.
     pub(super) fn open(path: &Path, sync: bool) -> Result<Directory, Error> {
         std::fs::create_dir_all(path).map_err(|error| Error::from_io(path, &error))?;
-        let names = names(path).map_err(|error| Error::from_io(path, &error))?;
-        refuse_foreign(path, &names)?;
+        let list = || names(path).map_err(|error| Error::from_io(path, &error));
+        refuse_foreign(path, &list()?)?;
         let lock = lock(path)?;
+        // Until then another process may have used some of them.
+        let names = list()?;
         let spares = names.iter().filter(|name| matches!(parse(name), Some((_, false))));
         let spares = spares.map(|name| path.join(name)).collect();
         Ok(Directory { path: path.to_owned(), sync, spares, _lock: lock })
@@ -90,10 +92,15 @@ impl Directory {
         self.open_segment(number)
     }
 
-    /// Has what an earlier process wrote on disk: it may not have come to that.
-    pub(super) fn sync(&self, segment: &Segment) -> Result<(), Error> {
-        let synced = if self.sync { segment.file.sync_all() } else { Ok(()) };
-        synced.map_err(|error| Error::from_io(&self.segment_path(segment.number), &error))
+    /// Has on disk what an earlier process wrote and perhaps did not sync. It is written again: when a
+    /// disk refuses to take something, the system says so once, and shows it as written from then on.
+    pub(super) fn keep(&self, segment: &Segment, bytes: &[u8], offset: u64) -> Result<(), Error> {
+        if !self.sync {
+            return Ok(());
+        }
+        let file = &segment.file;
+        let kept = file.write_all_at(bytes, offset).and_then(|()| file.sync_all());
+        kept.map_err(|error| Error::from_io(&self.segment_path(segment.number), &error))
     }
 
     /// Drops all from `offset` on, so that nothing of it is ever taken for what is written there next.

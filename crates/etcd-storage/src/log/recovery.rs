@@ -1,5 +1,6 @@
 //! What the log's files say after a start: all that was ever reported written, or an error.
 
+use std::collections::VecDeque;
 use std::fs;
 
 use super::contents::{Contents, Segment};
@@ -34,6 +35,8 @@ struct Reach {
     offset: usize,
     frame: u64,
     ends: bool,
+    /// Where the frames begin of which none after them says that they were synced.
+    unproven: usize,
 }
 
 /// Reads all segments.
@@ -52,6 +55,7 @@ pub(super) fn recover(directory: &Directory) -> Result<Recovered, Error> {
     let mut end = End { segment: None, offset: 0, frame: 0, number: 0 };
     let mut unbegun = None;
     let mut is_cut = false;
+    let mut unproven = (0, Vec::new());
     for (place, number) in numbers.iter().enumerate() {
         let (path, is_last) = (directory.segment_path(*number), place + 1 == numbers.len());
         let damaged = |reason: String| Error::damaged(&path, reason);
@@ -74,6 +78,8 @@ pub(super) fn recover(directory: &Directory) -> Result<Recovered, Error> {
         contents.push_segment(segment.clone());
         let (offset, frame) = (reach.offset as u64, reach.frame);
         let segment = (!reach.ends).then_some(segment);
+        let place = reach.unproven..reach.offset.min(bytes.len());
+        unproven = (reach.unproven as u64, bytes[place].to_vec());
         end = End { segment, offset, frame, number: *number };
     }
     let checked = numbers.first().map_or(Ok(()), |first| contents.check_first(*first));
@@ -87,7 +93,8 @@ pub(super) fn recover(directory: &Directory) -> Result<Recovered, Error> {
         directory.cut(segment, end.offset)?;
     }
     if let Some(last) = contents.last_segment() {
-        directory.sync(last)?;
+        // Another segment is begun only when this one was synced.
+        directory.keep(last, &unproven.1, unproven.0)?;
     }
     Ok(Recovered { contents, end })
 }
@@ -101,7 +108,8 @@ fn read_segment(
     first: Option<u64>,
     before: u64,
 ) -> Result<Reach, usize> {
-    let mut reach = Reach { offset: 0, frame: before, ends: false };
+    let mut reach = Reach { offset: 0, frame: before, ends: false, unproven: 0 };
+    let mut places = VecDeque::new();
     let mut wanted = first;
     while !reach.ends
         && let Some(frame) = Frame::read(bytes.get(reach.offset..).unwrap_or_default(), segment)
@@ -111,8 +119,11 @@ fn read_segment(
         reach.ends = contents.apply(segment, reach.offset as u64, changes);
         reach.frame = frame.stamp.number;
         wanted = Some(reach.frame + 1);
+        places.push_back((reach.frame, reach.offset));
+        while places.pop_front_if(|(number, _)| *number <= frame.stamp.synced).is_some() {}
         reach.offset += frame.whole_len();
     }
+    reach.unproven = places.front().map_or(reach.offset, |(_, offset)| *offset);
     Ok(reach)
 }
 

@@ -90,17 +90,19 @@ impl Writer {
             let mut lap = Lap::begin();
             self.group.clear();
             let mut next = Some(first);
-            let mut purges = false;
+            let (mut purges, mut truncates) = (false, false);
             while let Some(submission) = next {
                 for operation in submission.operations {
                     purges |= matches!(operation, LogOperation::PurgeThrough(_));
+                    truncates |= matches!(operation, LogOperation::TruncateFrom(_));
                     self.group.add(operation);
                 }
                 waiting.extend(submission.done);
                 next = (self.group.len() < GROUP_BYTES).then(|| submissions.next()).flatten();
             }
-            // What was purged must stay gone once its files are.
-            let syncs = purges || !waiting.is_empty();
+            // What was purged must stay gone once its files are, and what was truncated once the state
+            // has what came instead.
+            let syncs = purges || truncates || !waiting.is_empty();
             let result = self.unless_failed(|writer| writer.keep(syncs, &mut lap));
             for done in waiting.drain(..) {
                 done(result.clone());
