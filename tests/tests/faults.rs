@@ -189,6 +189,25 @@ fn a_data_directory_of_someone_else_is_left_alone() {
     }
 }
 
+#[test]
+fn a_member_whose_log_is_elsewhere_does_not_begin_another_one() {
+    if !server_is_ours() {
+        // A real etcd begins another one.
+        return;
+    }
+    let scene = Scene::new();
+    let mut member = scene.member(&[]);
+    member.set_flag("--wal-dir", &scene.home().join("elsewhere").to_string_lossy());
+    let client = start(&mut member);
+    client.put("key", "value").expect("the member serves");
+    member.end(Signal::TERM);
+    let with_log = member.arguments.clone();
+    member.arguments.retain(|argument| !argument.starts_with("--wal-dir"));
+    check_refused(&mut member, 1, "if --wal-dir was given before, give the same again");
+    member.arguments = with_log;
+    check_value(&start(&mut member), "key", "value");
+}
+
 /// The value that the damage is done to; nothing else holds these bytes.
 const NEEDLE: &str = "needle-0d1f5a";
 

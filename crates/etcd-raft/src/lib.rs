@@ -18,6 +18,7 @@ mod applied;
 mod state_machine;
 mod reservation;
 mod log_store;
+mod divergence;
 mod failure;
 mod tasks;
 mod confirmed;

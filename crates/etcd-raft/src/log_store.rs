@@ -104,13 +104,7 @@ struct Tail {
 impl LogStore {
     pub(crate) fn open(log: Log, failure: Failure, hold: Hold) -> Result<LogStore, Error> {
         let indexes = log.indexes();
-        let mark = |name: &str| -> Result<Option<LogId>, Error> {
-            let Some(bytes) = log.mark(name) else { return Ok(None) };
-            let position = Position::from_bytes(&bytes);
-            let damaged = || Error::Damaged(format!("{}: unreadable mark {name}", path(&log)));
-            Ok(position.ok_or_else(damaged)?.log_id())
-        };
-        let purged = mark(PURGED)?;
+        let purged = purged_of(&log)?;
         let first = purged.map_or(0, |log_id| log_id.index + 1);
         if !indexes.is_empty() && indexes.start > first {
             let message = format!(
@@ -122,11 +116,7 @@ impl LogStore {
             return Err(Error::Damaged(message));
         }
         let vote = log.mark(VOTE).map(|bytes| decode_vote(&bytes)).transpose()?;
-        let mut last = purged;
-        if !indexes.is_empty() {
-            let records = log.read(indexes.end - 1..indexes.end)?;
-            last = Some(decode_entry(records[0].clone())?.log_id);
-        }
+        let last = last_of(&log)?;
         let tail = Tail { written: indexes.end, last, purged, vote, ..Tail::default() };
         let shared = Shared {
             log,
@@ -364,9 +354,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
         self.shared.tail.lock().purge(log_id);
-        let value = Bytes::copy_from_slice(&Position::of(Some(log_id)).to_bytes());
-        let mark = LogOperation::Mark { name: PURGED, value };
-        self.shared.log.submit(vec![mark, LogOperation::PurgeThrough(log_id.index)], None);
+        self.shared.log.submit(purge_operations(log_id).into(), None);
         Ok(())
     }
 }
@@ -494,6 +482,29 @@ pub(crate) fn entry_from_wire(entry: raftpb::Entry) -> Result<RaftEntry, Error> 
     Ok(RaftEntry { log_id, payload })
 }
 
+/// The last entry removed from the start of a log.
+fn purged_of(log: &Log) -> Result<Option<LogId>, Error> {
+    let Some(bytes) = log.mark(PURGED) else { return Ok(None) };
+    let damaged = || Error::Damaged(format!("{}: unreadable mark {PURGED}", path(log)));
+    Ok(Position::from_bytes(&bytes).ok_or_else(damaged)?.log_id())
+}
+
+/// The last entry of a log, which may be removed from its start.
+pub(crate) fn last_of(log: &Log) -> Result<Option<LogId>, Error> {
+    let indexes = log.indexes();
+    if indexes.is_empty() {
+        return purged_of(log);
+    }
+    let records = log.read(indexes.end - 1..indexes.end)?;
+    Ok(Some(decode_entry(records[0].clone())?.log_id))
+}
+
+/// What a log must be told to let go of all entries up to this one.
+pub(crate) fn purge_operations(log_id: LogId) -> [LogOperation; 2] {
+    let value = Bytes::copy_from_slice(&Position::of(Some(log_id)).to_bytes());
+    [LogOperation::Mark { name: PURGED, value }, LogOperation::PurgeThrough(log_id.index)]
+}
+
 /// The end of a log that is not in use, and the last membership in it.
 pub(crate) struct Recorded {
     pub(crate) last: LogId,
@@ -503,8 +514,7 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// Nothing if nothing was ever written.
     pub(crate) fn read(log: &Log) -> Result<Option<Recorded>, Error> {
-        let purged = log.mark(PURGED).and_then(|bytes| Position::from_bytes(&bytes));
-        let mut last = purged.and_then(Position::log_id);
+        let mut last = purged_of(log)?;
         let mut membership = None;
         let Range { mut start, end } = log.indexes();
         while start < end {

@@ -21,7 +21,7 @@ use crate::absence::Absence;
 use crate::failure::Failure;
 use crate::leader::{Leader, LeaderWatch};
 use crate::link::Connect;
-use crate::log_store::{LogStore, LogView};
+use crate::log_store::LogView;
 use crate::machine::{Applier, Machine, Shown};
 use crate::network::{NetworkFactory, Peers};
 use crate::openraft_types::{OpenRaft, TypeConfig};
@@ -38,8 +38,7 @@ use crate::{
 
 pub use members::Progress;
 use starting::{
-    Started, check_state_reaches_log, config, first_proposal_id, found, peers, start_beside,
-    start_on,
+    Started, config, first_proposal_id, found, open_log, peers, start_beside, start_on,
 };
 
 /// What a member needs to take part.
@@ -131,7 +130,7 @@ impl<R: Send + 'static> Raft<R> {
     /// Entries that were known as committed are applied before this returns.
     ///
     /// # Errors
-    /// Log and state are unreadable or do not fit each other. Nothing was changed then.
+    /// Log and state are unreadable or do not fit each other. What they hold is still there then.
     pub async fn start<M: StateMachine<Reply = R>>(
         options: Options,
         machine: M,
@@ -141,9 +140,8 @@ impl<R: Send + 'static> Raft<R> {
         let tasks = Tasks::new(thread.handle().clone(), Handle::current());
         let (failure, figures) = (Failure::default(), Arc::<Figures>::default());
         let peers = peers(&options, &figures, &tasks);
-        let log = LogStore::open(options.log, failure.clone(), tasks.hold())?;
         let applied = Applied::load(machine.storage())?;
-        check_state_reaches_log(&log, &applied)?;
+        let log = open_log(options.log, &applied, failure.clone(), tasks.hold()).await?;
         let waiters = Arc::new(Waiters::new(first_proposal_id(options.member)));
         let (shown, applied_position, members) = Shown::of(&applied, machine.members());
         let storage = machine.storage().clone();

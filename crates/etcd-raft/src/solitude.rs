@@ -4,6 +4,7 @@ use etcd_membership::MemberId;
 use etcd_storage::{Log, LogOperation, Storage};
 use tokio::sync::oneshot;
 
+use crate::divergence::leave_to_state;
 use crate::log_store::{Recorded, encode_entry};
 use crate::openraft_types::{RaftEntry, RaftPayload};
 use crate::{Applied, Error, Membership, RaftMember};
@@ -17,8 +18,9 @@ use crate::{Applied, Error, Membership, RaftMember};
 /// # Errors
 /// The log or the state cannot be read or written.
 pub async fn make_alone(log: &Log, storage: &Storage, member: MemberId) -> Result<(), Error> {
+    let Applied { position, membership: applied, .. } = Applied::load(storage)?;
+    leave_to_state(log, position).await?;
     let Some(recorded) = Recorded::read(log)? else { return Ok(()) };
-    let applied = Applied::load(storage)?.membership;
     let latest = match recorded.membership {
         Some(latest) if latest.position.index > applied.position.index => latest,
         _ => applied,

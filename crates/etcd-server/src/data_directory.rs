@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use etcd_membership::{ClusterId, Member, MemberId};
-use etcd_raft::{Membership, RaftMember};
+use etcd_raft::{Applied, Membership, RaftMember};
 use etcd_storage::{Log, LogOperation, LogOptions, Storage, StorageOptions};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -66,6 +66,15 @@ impl DataDirectory {
         let log = Log::open(&log_path, &options)?;
         let (identity, founders) = (read_identity(&log)?, read_founders(&log)?);
         let storage = Storage::open(&member.join("state"), StorageOptions::default())?;
+        if identity.is_none() && Applied::load(&storage)?.position.index > 0 {
+            return Err(Error::Data(format!(
+                "{} holds a member's state, but {} holds no raft log of a member: if --wal-dir was \
+                 given before, give the same again; if the log is lost, remove this member from its \
+                 cluster and add it anew with an empty --data-dir",
+                member.join("state").display(),
+                log_path.display()
+            )));
+        }
         Ok(DataDirectory { log, storage, identity, founders })
     }
 

@@ -4,19 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_membership::MemberId;
+use etcd_storage::Log;
 use openraft::errors::Fatal;
 use openraft::{Config, SnapshotPolicy};
 
 use crate::absence::Absence;
 use crate::barrier::Barrier;
 use crate::contact::Contact;
+use crate::divergence::leave_to_state;
+use crate::failure::Failure;
 use crate::leader::LeaderWatch;
 use crate::log_store::LogStore;
 use crate::network::{Pace, Peers};
 use crate::openraft_types::{OpenRaft, TypeConfig};
 use crate::proposer::Proposer;
 use crate::reconfiguration::{Ground, Reconfiguration};
-use crate::tasks::{Tasks, Thread};
+use crate::tasks::{Hold, Tasks, Thread};
 use crate::waiters::Waiters;
 use crate::ways::Ways;
 use crate::{Applied, Error, Figures, Membership, Options, StateMachine};
@@ -94,8 +97,21 @@ pub(super) fn first_proposal_id(member: MemberId) -> u64 {
     member.0.rotate_left(32) ^ rand::random::<u64>()
 }
 
+/// The log, which goes on where the state ends or before.
+pub(super) async fn open_log(
+    log: Log,
+    applied: &Applied,
+    failure: Failure,
+    hold: Hold,
+) -> Result<LogStore, Error> {
+    leave_to_state(&log, applied.position).await?;
+    let log = LogStore::open(log, failure, hold)?;
+    check_state_reaches_log(&log, applied)?;
+    Ok(log)
+}
+
 /// The log may have let go only of what the state holds.
-pub(super) fn check_state_reaches_log(log: &LogStore, applied: &Applied) -> Result<(), Error> {
+fn check_state_reaches_log(log: &LogStore, applied: &Applied) -> Result<(), Error> {
     let purged = log.purged();
     if purged.index > applied.position.index {
         return Err(Error::Damaged(format!(
