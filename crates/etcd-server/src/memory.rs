@@ -1,5 +1,7 @@
 //! What stays in memory: with `--memory-mlock` all that the member has, and else what it still needs.
 
+use std::time::Duration;
+
 use etcd_config::Member;
 use rustix::mm::{MlockAllFlags, mlockall};
 
@@ -23,11 +25,21 @@ pub(crate) fn lock_if_wanted(member: &Member) -> Result<(), Error> {
     })
 }
 
-/// Gives the code back that only the start needed. What is locked stays.
-pub(crate) fn give_back_start() {
-    match etcd_residence::give_back_code() {
-        Ok(bytes) => tracing::debug!(bytes, "gave back the code of the start"),
+/// An election, who the members are and their version: what follows the start is mostly over by then.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
+/// Gives the code back that only the start needed, and what followed it. What is locked stays.
+pub(crate) async fn give_back_start() {
+    give_back().await;
+    tokio::time::sleep(SETTLED_AFTER).await;
+    give_back().await;
+}
+
+async fn give_back() {
+    match tokio::task::spawn_blocking(etcd_residence::give_back_code).await {
+        Ok(Ok(bytes)) => tracing::debug!(bytes, "gave back the code of the start"),
         // The member takes more memory and works as well.
+        Ok(Err(error)) => tracing::debug!(%error, "the code of the start stays in memory"),
         Err(error) => tracing::debug!(%error, "the code of the start stays in memory"),
     }
 }

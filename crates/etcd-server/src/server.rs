@@ -133,7 +133,7 @@ impl Server {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         if !member.memory_mlock {
             // Nobody waits for it: the member serves, and from here on a signal stops it in order.
-            drop(tokio::task::spawn_blocking(memory::give_back_start));
+            server.spawn_until_stop(memory::give_back_start());
         }
         Ok(server)
     }
