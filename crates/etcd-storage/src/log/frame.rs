@@ -8,9 +8,12 @@
 //! | 8 | `raftlog1` |
 //! | 8 | the segment's number: what an earlier use of the file left behind has another |
 //! | 8 | the frame's number, one more than that of the frame before, also across segments |
-//! | 8 | the last frame that was synced when this one was written |
+//! | 8 | the last frame that was synced when this one was written; zero if none ever was |
 //! | 4 | bytes of operations |
 //! | 4 | CRC-32C of all of the above and of the operations |
+//!
+//! A log begins to count at random: whoever does not know the numbers cannot have an entry stored that
+//! looks like one of its frames.
 
 use std::ops::Range;
 
@@ -26,6 +29,8 @@ const CHECK_SUM: Range<usize> = 36..HEADER;
 pub(super) const ALIGNMENT: usize = 8;
 /// Bytes of a frame with nothing in it but [`Change::End`].
 pub(super) const END_BYTES: usize = HEADER + ALIGNMENT;
+/// Where a log may begin to count its frames, with more numbers left than it will ever need.
+const NUMBERS: Range<u64> = 1..1 << 62;
 /// A frame's memory is kept for the next one, up to so many bytes.
 const KEPT_BYTES: usize = 8 << 20;
 
@@ -55,8 +60,23 @@ pub(super) enum Change {
 pub(super) struct Stamp {
     pub(super) segment: u64,
     pub(super) number: u64,
-    /// The last frame that was synced before.
+    /// The last frame that was synced before; zero if none ever was.
     pub(super) synced: u64,
+}
+
+impl Stamp {
+    /// A number that the first frame of a new log may follow.
+    pub(super) fn any_number() -> u64 {
+        rand::random_range(NUMBERS)
+    }
+
+    /// Whether this frame belongs among the `bytes` that begin with another one, and was written after
+    /// that had been synced. The other's number is unknown where nothing comes before it.
+    pub(super) fn proves(&self, other: Option<u64>, bytes: usize) -> bool {
+        let Some(other) = other else { return self.synced != 0 };
+        let between = (bytes / HEADER) as u64;
+        other <= self.synced && self.synced < self.number && self.number - other <= between
+    }
 }
 
 /// A frame that is put together. Its memory serves for one after the other.

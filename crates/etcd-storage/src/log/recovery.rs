@@ -65,7 +65,8 @@ pub(super) fn recover(directory: &Directory) -> Result<Recovered, Error> {
             .map_err(|offset| damaged(format!("unknown operation at byte {offset}")))?;
         let left = bytes.get(reach.offset..).unwrap_or_default();
         // What follows, in this segment or in others, was written only when this had been synced.
-        if !reach.ends && (!is_last || is_proven(left, *number, reach.frame + 1)) {
+        let next = (place > 0 || reach.offset > 0).then_some(reach.frame + 1);
+        if !reach.ends && (!is_last || is_proven(left, *number, next)) {
             let reason = format!("what was written at byte {} is unreadable", reach.offset);
             return Err(damaged(reason));
         }
@@ -127,12 +128,13 @@ fn read_segment(
     Ok(reach)
 }
 
-/// Whether anything in `left` was written after the frame with this number had been synced.
-fn is_proven(left: &[u8], segment: u64, frame: u64) -> bool {
+/// Whether anything in `left` was written after the frame that it begins with had been synced.
+fn is_proven(left: &[u8], segment: u64, frame: Option<u64>) -> bool {
     let places = used(left).flat_map(|page| (page..left.len().min(page + PAGE)).step_by(ALIGNMENT));
     places.map(|at| &left[at..]).any(|bytes| {
         Frame::may_begin(bytes, segment)
-            && Frame::read(bytes, segment).is_some_and(|later| later.stamp.synced >= frame)
+            && Frame::read(bytes, segment)
+                .is_some_and(|later| later.stamp.proves(frame, left.len()))
     })
 }
 
@@ -140,4 +142,65 @@ fn is_proven(left: &[u8], segment: u64, frame: u64) -> bool {
 fn used(bytes: &[u8]) -> impl Iterator<Item = usize> {
     let pages = bytes.chunks(PAGE).zip((0..).step_by(PAGE));
     pages.filter(|(page, _)| **page != [0; PAGE][..page.len()]).map(|(_, at)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::os::unix::fs::FileExt;
+    use std::path::Path;
+    use std::sync::mpsc;
+
+    use bytes::Bytes;
+
+    use super::super::frame::{FrameWriter, Stamp};
+    use super::super::{Log, LogOperation, LogOptions};
+    use super::ALIGNMENT;
+
+    fn append(log: &Log, first_index: u64, record: Vec<u8>) {
+        let (done, written) = mpsc::channel();
+        let records = vec![Bytes::from(record)];
+        let append = LogOperation::Append { first_index, records };
+        log.submit(vec![append], Some(Box::new(move |result| done.send(result).expect("awaited"))));
+        written.recv().expect("an answer").expect("written");
+    }
+
+    fn open(directory: &Path) -> Log {
+        Log::open(directory, &LogOptions::default()).expect("a log")
+    }
+
+    /// What a client may put that wants it to be taken for frames.
+    fn imitation() -> Vec<u8> {
+        let frames = (1..=64).flat_map(|number| {
+            let mut frame = FrameWriter::default();
+            frame.clear();
+            frame.add_end();
+            frame.seal(Stamp { segment: 1, number, synced: number - 1 }).to_vec()
+        });
+        frames.collect()
+    }
+
+    #[test]
+    fn what_a_client_put_proves_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = open(directory.path());
+        append(&log, 1, b"kept".to_vec());
+        drop(log);
+        let segment = directory.path().join("0000000000000001.segment");
+        let before = std::fs::read(&segment).expect("a file");
+        let log = open(directory.path());
+        // One of them is where a frame may begin.
+        let record: Vec<_> = (0..ALIGNMENT)
+            .flat_map(|shift| [vec![0; shift], imitation(), vec![0; ALIGNMENT - shift]].concat())
+            .collect();
+        append(&log, 2, record);
+        drop(log);
+        // A crash left all of the last frame but its beginning.
+        let after = std::fs::read(&segment).expect("a file");
+        let at = before.iter().zip(&after).position(|(before, after)| before != after);
+        let file = OpenOptions::new().write(true).open(&segment).expect("a file");
+        file.write_all_at(&[0; 8], at.expect("a change") as u64).expect("written");
+        drop(file);
+        assert_eq!(open(directory.path()).indexes(), 1..2);
+    }
 }

@@ -23,7 +23,7 @@ pub(super) struct Writer {
     contents: Arc<RwLock<Contents>>,
     sync: bool,
     end: End,
-    /// The number of the last frame that is known to be on disk.
+    /// The number of the last frame that is known to be on disk; zero if none is.
     synced: u64,
     group: FrameWriter,
     /// Invariant: once a write failed, no later one is tried, or the log could have a gap.
@@ -45,12 +45,16 @@ impl Writer {
         }
         let recovered = recover(&directory)?;
         let contents = Arc::new(RwLock::new(recovered.contents));
-        let synced = recovered.end.frame;
+        let mut end = recovered.end;
+        let synced = end.frame;
+        if end.frame == 0 {
+            end.frame = Stamp::any_number();
+        }
         let mut writer = Writer {
             directory,
             contents: contents.clone(),
             sync,
-            end: recovered.end,
+            end,
             synced,
             group: FrameWriter::default(),
             failed: None,
