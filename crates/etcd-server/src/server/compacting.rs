@@ -1,5 +1,6 @@
 //! The thread that carries out compactions.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -14,7 +15,7 @@ use crate::Error;
 pub(super) struct Compacting {
     compactor: Arc<Compactor>,
     thread: JoinHandle<()>,
-    failure: Arc<SetOnce<etcd_mvcc::Error>>,
+    failure: Arc<SetOnce<String>>,
 }
 
 impl Compacting {
@@ -29,10 +30,14 @@ impl Compacting {
         let (running, failing) = (compactor.clone(), failure.clone());
         let thread = std::thread::Builder::new().name("compactor".to_owned());
         let thread = thread.spawn(move || {
-            if let Err(error) = running.run() {
-                // It is set nowhere else.
-                let _ = failing.set(error);
-            }
+            // What it leaves half done nobody looks at any more.
+            let failure = match catch_unwind(AssertUnwindSafe(|| running.run())) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "its thread panicked".to_owned(),
+            };
+            // It is set nowhere else.
+            let _ = failing.set(failure);
         });
         let thread =
             thread.map_err(|error| Error::Data(format!("cannot start a thread: {error}")))?;
@@ -51,8 +56,7 @@ impl Compacting {
 
     /// Waits for its end.
     pub(super) fn join(self) {
-        if self.thread.join().is_err() {
-            tracing::error!("the compaction thread panicked");
-        }
+        // It does not panic, and has said already why it failed.
+        let _ = self.thread.join();
     }
 }
