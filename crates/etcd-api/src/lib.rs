@@ -69,6 +69,8 @@ mod put_route;
 mod txn_route;
 mod range_route;
 mod watch_response;
+mod watch_answer;
+mod watch_codec;
 mod watch_stream;
 mod watch;
 mod lease_leader;

@@ -14,7 +14,6 @@ use etcd_proto::etcdserverpb::cluster_server::ClusterServer;
 use etcd_proto::etcdserverpb::kv_server::KvServer;
 use etcd_proto::etcdserverpb::lease_server::LeaseServer;
 use etcd_proto::etcdserverpb::maintenance_server::MaintenanceServer;
-use etcd_proto::etcdserverpb::watch_server::WatchServer;
 use etcd_proto::healthpb::health_server::HealthServer;
 use etcd_proto::v3electionpb::election_server::ElectionServer;
 use etcd_proto::v3lockpb::lock_server::LockServer;
@@ -38,8 +37,7 @@ use crate::maintenance::MaintenanceService;
 use crate::methods::{BIDI_STREAM, Served, UNARY};
 use crate::metrics::{Call, Method};
 use crate::terms::terms;
-use crate::watch::WatchService;
-use crate::{Api, put_route, range_route, rewording, slow, txn_route};
+use crate::{Api, put_route, range_route, rewording, slow, txn_route, watch};
 
 /// The gRPC services of a member, each behind the same gate. A call of anything else is answered
 /// with `Unimplemented`.
@@ -51,7 +49,6 @@ pub fn routes(api: Api) -> Services {
         kv: terms!(KvServer::new(KvService::new(api.clone())), limits),
         cluster: terms!(ClusterServer::new(ClusterService::new(api.clone())), limits),
         maintenance: terms!(MaintenanceServer::new(maintenance), limits),
-        watch: terms!(WatchServer::new(WatchService::new(api.clone())), limits),
         lease: terms!(LeaseServer::new(LeaseService::new(api.clone())), limits),
         auth: terms!(AuthServer::new(AuthService::new(api.clone())), limits),
         lock: terms!(LockServer::new(LockService::new(api.clone())), limits),
@@ -92,7 +89,6 @@ struct Stubs {
     kv: KvServer<KvService>,
     cluster: ClusterServer<ClusterService>,
     maintenance: MaintenanceServer<MaintenanceService>,
-    watch: WatchServer<WatchService>,
     lease: LeaseServer<LeaseService>,
     auth: AuthServer<AuthService>,
     lock: LockServer<LockService>,
@@ -189,7 +185,10 @@ impl Stubs {
             },
             Served::Cluster => self.cluster.clone().call(request),
             Served::Maintenance => self.maintenance.clone().call(request),
-            Served::Watch => self.watch.clone().call(request),
+            Served::Watch => match request.uri().path() {
+                watch::PATH => Box::pin(watch::serve(api(), request)),
+                path => Box::pin(std::future::ready(Ok(rewording::unknown(path).into_http()))),
+            },
             Served::Lease => self.lease.clone().call(request),
             Served::Auth => self.auth.clone().call(request),
             Served::Lock => self.lock.clone().call(request),

@@ -381,4 +381,6 @@ async fn unknown_services_and_methods_are_named() {
     check(call("/etcdserverpb.Nothing/Watch").await, Code::Unimplemented, text);
     let text = "unknown method Nope for service etcdserverpb.KV";
     check(call("/etcdserverpb.KV/Nope").await, Code::Unimplemented, text);
+    let text = "unknown method Nope for service etcdserverpb.Watch";
+    check(call("/etcdserverpb.Watch/Nope").await, Code::Unimplemented, text);
 }

@@ -1,52 +1,65 @@
-//! The service Watch: changes of keys, as they happen and as they happened.
+//! The route of Watch: changes of keys, as they happen and as they happened. The generated one would
+//! write each change once for every watcher.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use etcd_proto::etcdserverpb::watch_server::Watch;
-use etcd_proto::etcdserverpb::{WatchRequest, WatchResponse};
+use axum::body::HttpBody;
+use axum::http;
+use bytes::Bytes;
+use etcd_proto::etcdserverpb::WatchRequest;
 use futures_util::stream;
 use tokio_stream::Stream;
+use tonic::body::Body;
+use tonic::server::{Grpc, StreamingService};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::Api;
 use crate::caller::Caller;
+use crate::terms::terms;
+use crate::watch_answer::WatchAnswer;
+use crate::watch_codec::WatchCodec;
 use crate::watch_stream::WatchStream;
 
+pub(crate) const PATH: &str = "/etcdserverpb.Watch/Watch";
+
 /// What a call of Watch answers with.
-pub(crate) type Responses = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+type Answers = Pin<Box<dyn Stream<Item = Result<WatchAnswer, Status>> + Send>>;
 
-/// Answers for watchers.
-pub(crate) struct WatchService {
+pub(crate) async fn serve<B>(
     api: Arc<Api>,
+    request: http::Request<B>,
+) -> Result<http::Response<Body>, Infallible>
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<axum::BoxError> + Send,
+{
+    let mut grpc = terms!(Grpc::new(WatchCodec), api.limits);
+    Ok(grpc.streaming(Watch(api), request).await)
 }
 
-impl WatchService {
-    pub(crate) fn new(api: Arc<Api>) -> WatchService {
-        WatchService { api }
-    }
-}
+struct Watch(Arc<Api>);
 
-#[tonic::async_trait]
-impl Watch for WatchService {
-    type WatchStream = Responses;
+impl StreamingService<WatchRequest> for Watch {
+    type Response = WatchAnswer;
+    type ResponseStream = Answers;
+    type Future = std::future::Ready<Result<Response<Answers>, Status>>;
 
-    /// The stream has no task of its own: it goes on as the client takes its responses, and is gone
+    /// The stream has no task of its own: it goes on as the client takes its answers, and is gone
     /// with the call.
-    async fn watch(
-        &self,
-        request: Request<Streaming<WatchRequest>>,
-    ) -> Result<Response<Responses>, Status> {
-        let ending = self.api.ending(request.metadata().as_ref());
+    fn call(&mut self, request: Request<Streaming<WatchRequest>>) -> Self::Future {
+        let ending = self.0.ending(request.metadata().as_ref());
         let (caller, requests) = Caller::split(request);
-        let watch = WatchStream::new(self.api.clone(), caller, requests, ending);
-        let responses = stream::unfold(Some(watch), async |watch| {
+        // It moves with every answer: boxed, that is a pointer.
+        let watch = Box::new(WatchStream::new(self.0.clone(), caller, requests, ending));
+        let answers = stream::unfold(Some(watch), async |watch| {
             let mut watch = watch?;
             match watch.next().await {
-                Ok(response) => Some((Ok(response), Some(watch))),
+                Ok(answer) => Some((Ok(answer), Some(watch))),
                 Err(status) => Some((Err(status), None)),
             }
         });
-        Ok(Response::new(Box::pin(responses)))
+        std::future::ready(Ok(Response::new(Box::pin(answers))))
     }
 }

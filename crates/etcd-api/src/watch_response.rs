@@ -1,15 +1,12 @@
 //! Responses of watchers: the events in them, and long ones in parts.
 
-use etcd_mvcc::Kind;
 use etcd_proto::etcdserverpb::WatchResponse;
-use etcd_proto::mvccpb::event::EventType;
 use etcd_proto::mvccpb::{Event, KeyValue};
 use etcd_watch::{Change, Changed};
 use prost::Message as _;
 use prost::encoding::message;
 
-/// The field of a response that holds its events.
-const EVENTS: u32 = 11;
+use crate::watch_answer::{EVENTS, event_type};
 
 /// The events of changes. Keys and values go on sharing their memory.
 pub(crate) fn events(
@@ -17,12 +14,10 @@ pub(crate) fn events(
     previous: impl Fn(&Change) -> Option<KeyValue>,
 ) -> Vec<Event> {
     let mut events = Vec::with_capacity(changed.count());
-    events.extend(changed.iter().map(|change| {
-        let kind = match change.kind {
-            Kind::Put => EventType::Put,
-            Kind::Tombstone => EventType::Delete,
-        };
-        Event { r#type: kind as i32, kv: Some(change.kv.clone()), prev_kv: previous(change) }
+    events.extend(changed.iter().map(|change| Event {
+        r#type: event_type(change) as i32,
+        kv: Some(change.kv.clone()),
+        prev_kv: previous(change),
     }));
     events
 }

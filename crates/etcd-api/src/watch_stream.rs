@@ -1,6 +1,6 @@
 //! One call of Watch: requests that make and end watchers, and the responses of all of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::deadline::Deadline;
 use crate::looked_at;
 use crate::metrics::Streams;
 use crate::require_leader::Ending;
+use crate::watch_answer::WatchAnswer;
 use crate::watch_response::{events, fragments};
 use crate::{Api, Error, rewording};
 
@@ -40,11 +41,11 @@ pub(crate) struct WatchStream {
     feed: Feed,
     /// `None` when the client has nothing more to ask: what it asked for goes on.
     requests: Option<Streaming<WatchRequest>>,
-    watchers: HashMap<i64, Wishes>,
+    watchers: BTreeMap<i64, Wishes>,
     /// Those of the call that is looked at: each lasts as long as its watcher.
     steps: HashMap<i64, LongStep>,
     /// What is said next.
-    responses: VecDeque<WatchResponse>,
+    answers: VecDeque<WatchAnswer>,
     progress: Interval,
     /// Resolves with the reason to end the stream.
     ending: Ending,
@@ -86,19 +87,19 @@ impl WatchStream {
             caller,
             feed,
             requests: Some(requests),
-            watchers: HashMap::new(),
+            watchers: BTreeMap::new(),
             steps: HashMap::new(),
-            responses: VecDeque::new(),
+            answers: VecDeque::new(),
             progress,
             ending,
         }
     }
 
-    /// The next response, or the status with which the call ends.
-    pub(crate) async fn next(&mut self) -> Result<WatchResponse, Status> {
+    /// The next answer, or the status with which the call ends.
+    pub(crate) async fn next(&mut self) -> Result<WatchAnswer, Status> {
         loop {
-            if let Some(response) = self.responses.pop_front() {
-                return Ok(response);
+            if let Some(answer) = self.answers.pop_front() {
+                return Ok(answer);
             }
             tokio::select! {
                 // etcd answers a progress request whatever is asked after it.
@@ -126,9 +127,9 @@ impl WatchStream {
     }
 
     async fn execute(&mut self, request: WatchRequest) {
-        let (begun, before) = (Lap::begin(), self.responses.len());
+        let (begun, before) = (Lap::begin(), self.answers.len());
         self.answer(request).await;
-        if self.responses.len() > before {
+        if self.answers.len() > before {
             let figures = self.api.metrics.figures();
             figures.control_responses.note_time(begun.so_far());
         }
@@ -168,7 +169,7 @@ impl WatchStream {
                 ..self.response(self.api.views.mvcc.revision())
             },
         };
-        self.responses.push_back(response);
+        self.say(response);
     }
 
     /// Begins a watcher, or says why not. The checks stand in etcd's order.
@@ -198,7 +199,7 @@ impl WatchStream {
             self.watchers.remove(&id);
             self.steps.remove(&id);
             let response = self.response(revision);
-            self.responses.push_back(WatchResponse { watch_id: id, canceled: true, ..response });
+            self.say(WatchResponse { watch_id: id, canceled: true, ..response });
         }
     }
 
@@ -206,7 +207,7 @@ impl WatchStream {
     async fn respond_to_all(&mut self, told: Told) -> Result<(), Status> {
         let begun = Lap::begin();
         self.respond(told).await?;
-        while self.responses.len() < RESPONSES_AT_ONCE {
+        while self.answers.len() < RESPONSES_AT_ONCE {
             let Some(told) = self.feed.next_ready() else { break };
             self.respond(told).await?;
         }
@@ -217,9 +218,9 @@ impl WatchStream {
     /// Notes how long the responses took to make that wait now: what is told at once is timed at
     /// once.
     fn note_responses(&self, took: Duration) {
-        let events: usize = self.responses.iter().map(|response| response.events.len()).sum();
+        let events: usize = self.answers.iter().map(WatchAnswer::events).sum();
         if events > 0 {
-            let (figures, responses) = (self.api.metrics.figures(), self.responses.len() as u64);
+            let (figures, responses) = (self.api.metrics.figures(), self.answers.len() as u64);
             figures.event_responses.note_together(took, responses);
             figures.single_events.note_together(took / (events as u32).max(1), 1);
         }
@@ -228,7 +229,7 @@ impl WatchStream {
     async fn respond(&mut self, told: Told) -> Result<(), Status> {
         match told {
             Told::Changed(changed) => return self.tell(changed).await,
-            Told::Compacted { id, compact_revision } => self.responses.push_back(WatchResponse {
+            Told::Compacted { id, compact_revision } => self.say(WatchResponse {
                 watch_id: id,
                 canceled: true,
                 compact_revision,
@@ -238,7 +239,7 @@ impl WatchStream {
             Told::Progress { id, revision } => {
                 let watch_id = id.unwrap_or(NO_WATCHER);
                 let response = self.response(revision);
-                self.responses.push_back(WatchResponse { watch_id, ..response });
+                self.say(WatchResponse { watch_id, ..response });
             }
         }
         Ok(())
@@ -250,8 +251,14 @@ impl WatchStream {
         if wishes.progress == Progress::Due {
             wishes.progress = Progress::Elided;
         }
-        let fragmented = wishes.fragments;
-        let events = if !wishes.previous {
+        let header = self.api.header(revision);
+        let Wishes { previous, fragments: fragmented, .. } = *wishes;
+        // What may have to be split, or says more than what is stored, is put together here.
+        if !previous && (!fragmented || changed.count() == 1) {
+            self.answers.push_back(WatchAnswer::Changed(header, changed));
+            return Ok(());
+        }
+        let events = if !previous {
             events(&changed, |_| None)
         } else if changed.count() <= INLINE_PREVIOUS {
             events(&changed, |change| change.previous(&self.api.views.mvcc))
@@ -261,14 +268,19 @@ impl WatchStream {
             // A lookup does not panic; its runtime may end under it.
             tokio::task::spawn_blocking(work).await.map_err(|_| Error::Stopped)?
         };
-        let response = WatchResponse { watch_id: id, events, ..self.response(revision) };
+        let header = Some(header);
+        let response = WatchResponse { header, watch_id: id, events, ..WatchResponse::default() };
         if fragmented {
             let most = self.api.limits.max_message_bytes();
-            self.responses.extend(fragments(response, most));
+            fragments(response, most).into_iter().for_each(|part| self.say(part));
         } else {
-            self.responses.push_back(response);
+            self.say(response);
         }
         Ok(())
+    }
+
+    fn say(&mut self, response: WatchResponse) {
+        self.answers.push_back(WatchAnswer::message(response));
     }
 
     fn tick(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use etcd_mvcc::{Event, Kind, Mvcc, RangeQuery};
 use etcd_proto::mvccpb::KeyValue;
 use prost::Message as _;
@@ -20,6 +21,8 @@ pub struct Change {
     pub kind: Kind,
     /// After a put the whole key-value, after a delete the key and the delete's revision alone.
     pub kv: KeyValue,
+    /// The same, encoded. After a put it is what is stored, and `kv` a part of it.
+    pub record: Bytes,
     /// Memory, in bytes.
     weight: usize,
     /// The key-value before, once a watcher has asked for it.
@@ -31,11 +34,15 @@ impl Change {
         let Event { kind, revision, record, .. } = event;
         let weight = record.len() + CHANGE_OVERHEAD_BYTES;
         // Key and value go on sharing the record's memory.
-        let mut kv = KeyValue::decode(record)?;
-        if kind == Kind::Tombstone {
-            kv.mod_revision = revision.main;
-        }
-        Ok(Change { kind, kv, weight, previous: OnceLock::new() })
+        let mut kv = KeyValue::decode(record.clone())?;
+        let record = match kind {
+            Kind::Put => record,
+            Kind::Tombstone => {
+                kv.mod_revision = revision.main;
+                kv.encode_to_vec().into()
+            }
+        };
+        Ok(Change { kind, kv, record, weight, previous: OnceLock::new() })
     }
 
     /// The key-value before the change: none for a key's creation, and none when it is compacted
@@ -58,7 +65,7 @@ impl Change {
             ..RangeQuery::default()
         };
         let record = mvcc.range(&query).ok().and_then(|mut found| found.kvs.pop());
-        let bytes = record.as_ref().map_or(0, bytes::Bytes::len);
+        let bytes = record.as_ref().map_or(0, Bytes::len);
         let previous = record.and_then(|record| KeyValue::decode(record).ok());
         // The hub counts what a change weighs without it.
         if bytes <= self.weight + PREVIOUS_KEPT_BYTES {

@@ -1,6 +1,6 @@
 //! A client's stream: watchers, and the next word of one of them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,7 +26,7 @@ const LAST_REVISIONS: usize = 64;
 pub struct Feed {
     hub: Hub,
     inbox: Arc<Inbox>,
-    watchers: HashMap<i64, Standing>,
+    watchers: BTreeMap<i64, Standing>,
     /// Where the search for a free id begins.
     next_id: i64,
     /// Watchers begun so far.
@@ -91,7 +91,7 @@ impl Feed {
         Feed {
             hub,
             inbox: Arc::default(),
-            watchers: HashMap::new(),
+            watchers: BTreeMap::new(),
             next_id: 0,
             begun: 0,
             notices: 0,
@@ -416,7 +416,7 @@ fn revisions(rest: &Rest) -> impl Iterator<Item = &Arc<Changes>> {
 }
 
 /// Whether a watcher was not cancelled; another may have its id by now.
-fn is_alive(watchers: &HashMap<i64, Standing>, Behind { watcher, .. }: &Behind) -> bool {
+fn is_alive(watchers: &BTreeMap<i64, Standing>, Behind { watcher, .. }: &Behind) -> bool {
     watchers.get(&watcher.id).is_some_and(|standing| Arc::ptr_eq(&standing.watcher, watcher))
 }
 
